@@ -1,0 +1,62 @@
+/**
+ * What went wrong, as a stable string to switch on.
+ *
+ * - `invalid-argument`: thrown at the call; the message names the argument.
+ * - `unsupported-client`: thrown at the call; the client is not one this library can speak through.
+ * - `permission-denied`: etcd's role-based access control refused it.
+ * - `unauthenticated`: etcd refused the user's name or password.
+ * - `client-closed`: the etcd3 client was closed.
+ * - `invalid-request`: etcd refused the request itself; asking again would not help.
+ * - `retries-exhausted`: the bound set by a `retry` option was reached; `cause` is the last fault.
+ * - `key-conflict`: another owner holds the key, and the conflict policy says to give up.
+ * - `decode-failed`: bytes could not be read as what they should be.
+ * - `no-host`: a call waited for a host longer than it was allowed to.
+ * - `stale`: what is known is older than was allowed.
+ */
+export type RxEtcdErrorCode =
+  | 'invalid-argument'
+  | 'unsupported-client'
+  | 'permission-denied'
+  | 'unauthenticated'
+  | 'client-closed'
+  | 'invalid-request'
+  | 'retries-exhausted'
+  | 'key-conflict'
+  | 'decode-failed'
+  | 'no-host'
+  | 'stale';
+
+/**
+ * The one error class of this library: what retrying cannot cure.
+ *
+ * A bad argument throws it at the call; anything later arrives as an error notification. Faults that
+ * pass (a lost connection, a member without a leader) never become one: they are states, and retried.
+ *
+ * @example
+ * ```ts
+ * import { RxEtcdError } from 'rx-etcd';
+ *
+ * const error = new RxEtcdError('client-closed', 'the etcd3 client was closed');
+ * console.log(error.code); // client-closed
+ * ```
+ */
+export class RxEtcdError extends Error {
+  override readonly name = 'RxEtcdError';
+  readonly code: RxEtcdErrorCode;
+
+  constructor(code: RxEtcdErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** The error for a bad argument: names it, says what was wanted and what came. */
+export function invalidArgument(argument: string, wanted: string, got: unknown): RxEtcdError {
+  return new RxEtcdError('invalid-argument', `${argument}: expected ${wanted}, got ${describe(got)}`);
+}
+
+function describe(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 60));
+  if (typeof value === 'object' && value !== null) return `an object (${value.constructor?.name ?? 'no prototype'})`;
+  return String(value);
+}
