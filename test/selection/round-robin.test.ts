@@ -1,0 +1,163 @@
+import * as fc from 'fast-check';
+import { BehaviorSubject, map, of, type Observable } from 'rxjs';
+import { TestScheduler } from 'rxjs/testing';
+import { describe, expect, it } from 'vitest';
+import { RxEtcdError } from '../../src/errors.ts';
+import type { OrderedEntries } from '../../src/selection/ordered-entries.ts';
+import { roundRobin } from '../../src/selection/round-robin.ts';
+import type { Selector } from '../../src/selection/selector.ts';
+
+const hostsOf = (...keys: string[]): ReadonlyMap<string, string> => new Map(keys.map((key) => [key, `host ${key}`]));
+const anyKeys = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 3 }), { minLength: 1, maxLength: 12 });
+
+describe('roundRobin', () => {
+  it('gives one selector for each emission and ends as its source does', () => {
+    new TestScheduler((actual, expected) => expect(actual).toEqual(expected)).run(({ cold, expectObservable }) => {
+      const source = cold('  -a-b-|', { a: hostsOf('x'), b: hostsOf('y') });
+      const expected = '     -a-b-|';
+      const picked = source.pipe(
+        roundRobin(),
+        map((selector) => selector.pick()),
+      );
+      expectObservable(picked).toBe(expected, { a: 'host x', b: 'host y' });
+      expectObservable(cold<ReadonlyMap<string, string>>('-#').pipe(roundRobin())).toBe('-#');
+    });
+  });
+
+  it('picks each of n unchanged hosts floor(k/n) or ceil(k/n) times in k picks, whatever comes before', () => {
+    fc.assert(
+      fc.property(
+        anyKeys,
+        fc.nat(50),
+        fc.nat(50),
+        fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+        (keys, skipped, k, start) => {
+          const selector = selectorOf(hostsOf(...keys), { random: () => start });
+          for (let i = 0; i < skipped; i++) selector.pick();
+          const counts = new Map(keys.map((key) => [`host ${key}`, 0]));
+          for (let i = 0; i < k; i++) increment(counts, selector.pick() as string);
+          for (const count of counts.values()) {
+            expect(count).toBeGreaterThanOrEqual(Math.floor(k / keys.length));
+            expect(count).toBeLessThanOrEqual(Math.ceil(k / keys.length));
+          }
+        },
+      ),
+    );
+  });
+
+  it('goes on after the key it picked last through any membership change', () => {
+    const step = fc.record({
+      keys: fc.uniqueArray(fc.constantFrom(...'abcdefgh'), { maxLength: 8 }),
+      picks: fc.nat(10),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 1 }), fc.boolean(), (steps, ordered) => {
+        const hosts$ = new BehaviorSubject<ReadonlyMap<string, string>>(new Map());
+        let selector: Selector<string> | undefined;
+        hosts$.pipe(roundRobin({ startAfter: '' })).subscribe((next) => (selector = next));
+        let place = '';
+        for (const { keys, picks: count } of steps) {
+          hosts$.next(ordered ? new OrderedMap(keys) : hostsOf(...keys));
+          const sorted = [...keys].sort();
+          for (let i = 0; i < count; i++) {
+            const expected = sorted.find((key) => key > place) ?? sorted[0];
+            expect(selector?.pickEntry()?.[0]).toBe(expected);
+            place = expected ?? place;
+          }
+        }
+      }),
+    );
+  });
+
+  it('does not favour the first host when the membership changes before every pick', () => {
+    const hosts$ = new BehaviorSubject(hostsOf('a', 'b', 'c'));
+    const picked: (string | undefined)[] = [];
+    hosts$.pipe(roundRobin({ startAfter: 'c' })).subscribe((selector) => picked.push(selector.pick()));
+    for (let i = 0; i < 5; i++) hosts$.next(i % 2 === 0 ? hostsOf('a', 'b', 'c', 'd') : hostsOf('a', 'b', 'c'));
+    expect(picked).toEqual(['host a', 'host b', 'host c', 'host d', 'host a', 'host b']);
+  });
+
+  it('starts at each host equally often when not told where', () => {
+    const hosts = hostsOf('a', 'b', 'c', 'd');
+    const first = new Map<string, number>();
+    for (let i = 0; i < 100; i++) increment(first, selectorOf(hosts, { random: () => i / 100 }).pick() as string);
+    expect([...first.values()]).toEqual([25, 25, 25, 25]);
+  });
+
+  it('gives every subscription a rotation of its own', () => {
+    const selectors$ = of(hostsOf('a', 'b')).pipe(roundRobin({ startAfter: '' }));
+    const [one, two] = [latest(selectors$), latest(selectors$)];
+    expect([one.pick(), two.pick(), one.pick(), two.pick()]).toEqual(['host a', 'host a', 'host b', 'host b']);
+  });
+
+  it('goes on with the hosts it was made with after it was replaced', () => {
+    const hosts$ = new BehaviorSubject(hostsOf('a', 'b'));
+    const selectors: Selector<string>[] = [];
+    hosts$.pipe(roundRobin({ startAfter: '' })).subscribe((selector) => selectors.push(selector));
+    hosts$.next(hostsOf('c'));
+    expect([selectors[0]?.pick(), selectors[1]?.pick(), selectors[0]?.pick()]).toEqual(['host a', 'host c', 'host a']);
+  });
+
+  it('gives nothing when there is no host, and the first host when one comes', () => {
+    const hosts$ = new BehaviorSubject<ReadonlyMap<string, string>>(new Map());
+    const picked: (string | undefined)[] = [];
+    hosts$.pipe(roundRobin()).subscribe((selector) => picked.push(selector.pick()));
+    hosts$.next(hostsOf('a'));
+    expect(picked).toEqual([undefined, 'host a']);
+  });
+
+  it('passes over what it shall avoid, and gives nothing when that is everyone', () => {
+    const selector = selectorOf(hostsOf('a', 'b', 'c'), { startAfter: '' });
+    const avoiding = (...keys: string[]) => selector.pickEntry(undefined, (key) => keys.includes(key))?.[0];
+    expect([avoiding('a'), avoiding('c'), avoiding('b', 'c')]).toEqual(['b', 'a', 'a']);
+    expect(avoiding('a', 'b', 'c')).toBeUndefined();
+    expect(avoiding()).toBe('b');
+  });
+
+  it('asks an ordered map for one or two neighbours a pick and for nothing that grows with it', () => {
+    const hosts = new OrderedMap(Array.from({ length: 1000 }, (_, i) => String(i).padStart(4, '0')));
+    const selector = selectorOf(hosts, { startAfter: '0997' });
+    hosts.walks = 0;
+    for (let i = 0; i < 4; i++) selector.pick();
+    expect(hosts.asked).toEqual(['0997', '0998', '0999', undefined, '0000']);
+    expect(hosts.walks).toBe(0);
+  });
+
+  it('refuses a start that is not a key', () => {
+    expect(() => roundRobin({ startAfter: 3 as unknown as string })).toThrow(RxEtcdError);
+  });
+});
+
+/** A map in key order that counts what it is asked, as a snapshot would answer. */
+class OrderedMap extends Map<string, string> implements OrderedEntries<string> {
+  readonly asked: (string | undefined)[] = [];
+  walks = 0;
+
+  constructor(keys: readonly string[]) {
+    super([...keys].sort().map((key) => [key, `host ${key}`]));
+  }
+
+  entryAfter(key: string | undefined): readonly [string, string] | undefined {
+    this.asked.push(key);
+    return [...super.entries()].find(([other]) => key === undefined || other > key);
+  }
+
+  override keys(): MapIterator<string> {
+    this.walks++;
+    return super.keys();
+  }
+}
+
+function selectorOf(hosts: ReadonlyMap<string, string>, options: Parameters<typeof roundRobin>[0]): Selector<string> {
+  return latest(of(hosts).pipe(roundRobin(options)));
+}
+
+function latest(selectors$: Observable<Selector<string>>): Selector<string> {
+  let selector: Selector<string> | undefined;
+  selectors$.subscribe((next) => (selector = next)).unsubscribe();
+  return selector as Selector<string>;
+}
+
+function increment(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}
