@@ -1,0 +1,247 @@
+import {
+  Observable,
+  ReplaySubject,
+  asyncScheduler,
+  catchError,
+  concat,
+  defer,
+  ignoreElements,
+  map,
+  merge,
+  of,
+  repeat,
+  share,
+  switchMap,
+  take,
+  throwError,
+  timer,
+  type SchedulerLike,
+} from 'rxjs';
+import { backoffDelayMs } from './backoff.ts';
+import {
+  clientClosedFault,
+  clientParts,
+  credentialsOf,
+  isClientClosed,
+  membersOf,
+  onClientClosed,
+  type EtcdClient,
+  type Member,
+} from './etcd3-client.ts';
+import { EtcdFault, fatalError, toFault } from './faults.ts';
+import type { Connection, Link, LinkState } from './link.ts';
+import { memberLink } from './member-link.ts';
+import { unary$, type GrpcClient } from './rpc.ts';
+import { unrefTimer$ } from './unref-timer.ts';
+
+/** Bound of making a connection, TLS included. */
+const CONNECT_TIMEOUT_MS = 3000;
+
+/** A link that has answered for this long is healthy: the next failure is a first one again. */
+const PROVEN_AFTER_MS = 2000;
+
+/**
+ * How long an unused connection stays open, its streams closed: `switchMap` from one prefix to another leaves
+ * a moment without a subscriber. It does not keep the process alive.
+ */
+const LINGER_MS = 1000;
+
+/**
+ * Channel options, under the user's own `grpcOptions`. HTTP/2 pings find a frozen member or a black-holed
+ * connection within 15 s; a server answers pings more frequent than every 5 s with GOAWAY. A channel of its own
+ * never gets a dead connection, or the growing back-off of one, from grpc's global pool: docs/decisions/0005.
+ *
+ * @source https://github.com/grpc/grpc/blob/master/doc/keepalive.md
+ */
+const CHANNEL_OPTIONS = {
+  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_timeout_ms': 5000,
+  'grpc.use_local_subchannel_pool': 1,
+  'grpc.max_receive_message_length': -1,
+} as const;
+
+// grpc's connectivity state, https://github.com/grpc/grpc/blob/master/doc/connectivity-semantics-and-api.md
+const READY = 2;
+
+/** What an etcd3 client, or a namespace of one, is to the rooms above. */
+export interface ResolvedClient {
+  readonly connection: Connection;
+  /** Prepended to every key. */
+  readonly namespace: Uint8Array;
+}
+
+const connections = new WeakMap<object, Connection>();
+
+/** The one connection of a client and all its namespaces, or a thrown error when it is no such client. */
+export function resolveClient(client: EtcdClient): ResolvedClient {
+  const { pool, namespace } = clientParts(client);
+  let connection = connections.get(pool);
+  if (connection === undefined) {
+    connection = connectionOf(pool, asyncScheduler, Math.random);
+    connections.set(pool, connection);
+  }
+  return { connection, namespace };
+}
+
+function connectionOf(pool: object, scheduler: SchedulerLike, random: () => number): Connection {
+  const auth: AuthState = { token: undefined };
+  const closed$ = clientClosed$(pool);
+  const link$ = defer(() => {
+    const members = shuffled(membersOf(pool), random);
+    let attempt = 0;
+    return defer(() => {
+      if (isClientClosed(pool)) return throwError(clientClosedFault);
+      const startedAtMs = scheduler.now();
+      const health = { sinceMs: Infinity };
+      return openLink$({ pool, member: members[0] as Member, auth, health, scheduler, random }).pipe(
+        map((link): LinkState => ({ status: 'up', link })),
+        catchError((error: unknown) => {
+          const fault = toFault(error);
+          if (fatalError(fault) !== undefined) return throwError(() => fault);
+          if (fault.kind === 'token') auth.token = undefined;
+          // The next attempt goes to another member; this one comes last.
+          members.push(members.shift() as Member);
+          attempt = scheduler.now() - health.sinceMs >= PROVEN_AFTER_MS ? 1 : attempt + 1;
+          // Counted from the attempt's start, so that the time between two attempts is bounded.
+          const delayMs = Math.max(0, backoffDelayMs(attempt, random) - (attempt > 1 ? scheduler.now() - startedAtMs : 0));
+          return concat(of<LinkState>({ status: 'down', attempt, cause: fault }), timer(delayMs, scheduler).pipe(ignoreElements()));
+        }),
+      );
+    }).pipe(repeat());
+  });
+  return {
+    link$: merge(link$, closed$).pipe(
+      catchError((error: unknown) => throwError(() => fatalError(toFault(error)) ?? error)),
+      share({ connector: () => new ReplaySubject<LinkState>(1), resetOnRefCountZero: () => unrefTimer$(LINGER_MS) }),
+    ),
+  };
+}
+
+interface AuthState {
+  token: string | undefined;
+}
+
+interface LinkOptions {
+  readonly pool: object;
+  readonly member: Member;
+  readonly auth: AuthState;
+  readonly health: { sinceMs: number };
+  readonly scheduler: SchedulerLike;
+  readonly random: () => number;
+}
+
+/** Connects, authenticates if need be, emits the link, and fails when it is lost. Unsubscribing closes it. */
+function openLink$({ pool, member, auth, health, scheduler, random }: LinkOptions): Observable<Link> {
+  return new Observable<Link>((subscriber) => {
+    const { client, methods } = member.connect(CHANNEL_OPTIONS);
+    subscriber.add(() => {
+      client.close();
+    });
+    const fail = (fault: EtcdFault): void => {
+      subscriber.error(fault);
+    };
+    const credentials = credentialsOf(pool);
+    const authenticate$ = defer(() =>
+      unary$<{ token: string }>(
+        client,
+        methods.authenticate,
+        { name: credentials?.username, password: credentials?.password },
+        {},
+        CONNECT_TIMEOUT_MS,
+        () => scheduler.now(),
+      ),
+    ).pipe(
+      map(({ token }) => (auth.token = token)),
+      catchError((error: unknown) => {
+        // As etcd's own client: credentials are not needed as long as authentication is off.
+        if (toFault(error).message.includes('authentication is not enabled')) return of(undefined);
+        return throwError(() => error);
+      }),
+    );
+    // Many calls can find the token expired at once: one authentication serves them all.
+    const renewal$ = authenticate$.pipe(share());
+    const renewToken$ = (stale: string | undefined): Observable<string | undefined> =>
+      defer(() => (auth.token !== stale ? of(auth.token) : credentials === undefined ? throwError(noCredentials) : renewal$));
+    const link = memberLink({
+      host: member.host,
+      client,
+      methods,
+      pool,
+      scheduler,
+      random,
+      token: () => auth.token,
+      renewToken$,
+      onFault: fail,
+      onAnswer: () => {
+        if (health.sinceMs === Infinity) health.sinceMs = scheduler.now();
+      },
+    });
+    subscriber.add(
+      ready$(client, member, scheduler)
+        .pipe(switchMap(() => (credentials !== undefined && auth.token === undefined ? authenticate$ : of(undefined))))
+        .subscribe({
+          next: () => {
+            onDisconnected(client, () => {
+              fail(new EtcdFault('link', `the connection to ${member.host} was lost`));
+            });
+            subscriber.next(link);
+          },
+          error: (error: unknown) => {
+            fail(toFault(error));
+          },
+        }),
+    );
+  });
+}
+
+function ready$(client: GrpcClient, member: Member, scheduler: SchedulerLike): Observable<void> {
+  return new Observable<void>((subscriber) => {
+    client.waitForReady(scheduler.now() + CONNECT_TIMEOUT_MS, (error) => {
+      if (error !== undefined) {
+        subscriber.error(new EtcdFault('link', `cannot connect to ${member.host} (is etcd running there?)`, { cause: error }));
+      } else {
+        subscriber.next();
+        subscriber.complete();
+      }
+    });
+  });
+}
+
+/**
+ * Calls back when a ready channel leaves that state, also when nothing was under way on it: grpc would
+ * connect again by itself, perhaps to a server that was wiped, and nobody would know.
+ */
+function onDisconnected(client: GrpcClient, callback: () => void): void {
+  const channel = client.getChannel();
+  if (channel.getConnectivityState(false) !== READY) callback();
+  else channel.watchConnectivityState(READY, Infinity, callback);
+}
+
+function noCredentials(): EtcdFault {
+  return new EtcdFault('unauthenticated', 'etcd asks for authentication, and the etcd3 client has no `auth` option');
+}
+
+/** Fails when the client is closed. Armed once for each client: grpc has no way to stop such a watch. */
+function clientClosed$(pool: object): Observable<never> {
+  const closed = new ReplaySubject<void>(1);
+  let armed = false;
+  return defer(() => {
+    if (!armed) {
+      armed = true;
+      onClientClosed(pool, () => {
+        closed.next();
+      });
+    }
+    return closed.pipe(
+      take(1),
+      switchMap(() => throwError(clientClosedFault)),
+    );
+  });
+}
+
+function shuffled<T>(items: readonly T[], random: () => number): T[] {
+  return items
+    .map((item) => ({ item, order: random() }))
+    .sort((a, b) => a.order - b.order)
+    .map(({ item }) => item);
+}

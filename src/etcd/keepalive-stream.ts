@@ -1,0 +1,145 @@
+import BTreeModule from 'sorted-btree';
+import { Observable, timer, type SchedulerLike, type Subscriber, type Subscription } from 'rxjs';
+import { EtcdFault, toFault } from './faults.ts';
+import type { Renewal } from './link.ts';
+import type { Duplex } from './rpc.ts';
+
+const BTree = BTreeModule.default;
+
+export interface KeepAliveStreamOptions {
+  /** Opens the stream: called with the first lease, and again after the last one had gone. */
+  readonly open: () => Duplex;
+  readonly onFault: (fault: EtcdFault) => void;
+  readonly onAnswer: () => void;
+  readonly scheduler: SchedulerLike;
+  readonly random: () => number;
+}
+
+interface KeptLease {
+  readonly leaseId: string;
+  readonly subscriber: Subscriber<Renewal>;
+  ttlSeconds: number;
+  dueMs: number;
+  /** When each renewal not answered yet was sent: a stream answers a lease's renewals in their order. */
+  readonly sentAtMs: number[];
+}
+
+interface StreamState {
+  readonly duplex: Duplex;
+  readonly leases: Map<string, KeptLease>;
+  /** Leases by when they are due: one timer serves them all. */
+  readonly due: BTreeModule.default<number, Set<KeptLease>>;
+  alarm: { readonly atMs: number; readonly subscription: Subscription } | undefined;
+  closed: boolean;
+}
+
+/**
+ * Many leases kept alive over one bidirectional stream, with one timer.
+ *
+ * Each is renewed at a third of its granted TTL, a little earlier by chance, so that leases granted
+ * together drift apart. An answer with a TTL of 0 says that the lease is gone.
+ *
+ * @source https://etcd.io/docs/v3.5/learning/api/#keep-alives
+ */
+export function keepAliveStream(
+  options: KeepAliveStreamOptions,
+): (leaseId: string, ttlSeconds: number, firstDelayMs: number) => Observable<Renewal> {
+  const { scheduler } = options;
+  let current: StreamState | undefined;
+
+  const close = (state: StreamState): void => {
+    if (current === state) current = undefined;
+    state.closed = true;
+    state.alarm?.subscription.unsubscribe();
+    state.duplex.end();
+    state.duplex.cancel();
+  };
+
+  const openStream = (): StreamState => {
+    const state: StreamState = { duplex: options.open(), leases: new Map(), due: new BTree(), alarm: undefined, closed: false };
+    const fail = (error: unknown): void => {
+      if (state.closed) return;
+      close(state);
+      const fault = toFault(error);
+      for (const lease of [...state.leases.values()]) lease.subscriber.error(fault);
+      options.onFault(fault);
+    };
+    state.duplex.on('error', fail);
+    state.duplex.on('end', () => {
+      fail(new EtcdFault('link', 'the member ended the keepalive stream'));
+    });
+    state.duplex.on('data', (response: { readonly ID: string; readonly TTL: string }) => {
+      if (state.closed) return;
+      options.onAnswer();
+      receive(state, response.ID, Number(response.TTL));
+    });
+    return state;
+  };
+
+  const receive = (state: StreamState, leaseId: string, ttlSeconds: number): void => {
+    const lease = state.leases.get(leaseId);
+    const sentAtMs = lease?.sentAtMs.shift();
+    if (lease === undefined || sentAtMs === undefined) return;
+    if (ttlSeconds <= 0) {
+      forget(state, lease);
+      if (state.leases.size === 0) close(state);
+      lease.subscriber.error(new EtcdFault('lease-gone', `lease ${leaseId} expired or was revoked`));
+      return;
+    }
+    lease.ttlSeconds = ttlSeconds;
+    lease.subscriber.next({ ttlSeconds, sentAtMs });
+  };
+
+  const renewDue = (state: StreamState): void => {
+    state.alarm = undefined;
+    const now = scheduler.now();
+    for (let first = state.due.minKey(); first !== undefined && first <= now; first = state.due.minKey()) {
+      const leases = state.due.get(first);
+      state.due.delete(first);
+      for (const lease of leases ?? []) {
+        lease.sentAtMs.push(now);
+        state.duplex.write({ ID: lease.leaseId });
+        schedule(state, lease, now + lease.ttlSeconds * (1000 / 3) * (1 - 0.1 * options.random()));
+      }
+    }
+    setAlarm(state);
+  };
+
+  const setAlarm = (state: StreamState): void => {
+    const atMs = state.due.minKey();
+    if (atMs === undefined || (state.alarm !== undefined && state.alarm.atMs <= atMs)) return;
+    state.alarm?.subscription.unsubscribe();
+    const subscription = timer(Math.max(0, atMs - scheduler.now()), scheduler).subscribe(() => {
+      renewDue(state);
+    });
+    state.alarm = { atMs, subscription };
+  };
+
+  return (leaseId, ttlSeconds, firstDelayMs) =>
+    new Observable<Renewal>((subscriber) => {
+      const state = (current ??= openStream());
+      const lease: KeptLease = { leaseId, subscriber, ttlSeconds, dueMs: 0, sentAtMs: [] };
+      state.leases.set(leaseId, lease);
+      schedule(state, lease, scheduler.now() + firstDelayMs);
+      setAlarm(state);
+      return () => {
+        if (state.closed || state.leases.get(leaseId) !== lease) return;
+        forget(state, lease);
+        if (state.leases.size === 0) close(state);
+      };
+    });
+}
+
+// Whole milliseconds, so that leases due together share a slot.
+function schedule(state: StreamState, lease: KeptLease, atMs: number): void {
+  lease.dueMs = Math.ceil(atMs);
+  const slot = state.due.get(lease.dueMs);
+  if (slot === undefined) state.due.set(lease.dueMs, new Set([lease]));
+  else slot.add(lease);
+}
+
+function forget(state: StreamState, lease: KeptLease): void {
+  state.leases.delete(lease.leaseId);
+  const slot = state.due.get(lease.dueMs);
+  if (slot?.delete(lease) === true && slot.size === 0) state.due.delete(lease.dueMs);
+}

@@ -1,0 +1,132 @@
+import type { Observable } from 'rxjs';
+import type { EtcdFault } from './faults.ts';
+
+/** A range of keys as etcd sees it, `key` included and `rangeEnd` not. */
+export interface KeyRange {
+  readonly key: Uint8Array;
+  /** Absent: the one key alone. */
+  readonly rangeEnd?: Uint8Array;
+  /** How many leading bytes of each key belong to the namespace: taken off before the key is decoded. */
+  readonly namespaceBytes: number;
+}
+
+/** A key and what etcd keeps with it. */
+export interface WireEntry {
+  readonly key: string;
+  readonly value: Uint8Array;
+  readonly createRevision: number;
+  readonly modRevision: number;
+  /** `'0'` for none. A string, because a lease id has 63 bits. */
+  readonly lease: string;
+}
+
+/** One event of the history. A deletion has no value, and no lease. */
+export interface WireEvent extends WireEntry {
+  readonly type: 'put' | 'delete';
+  /** What the key held before, where {@link WatchRequest.previous} asked for it and etcd still knows. */
+  readonly previous?: WireEntry;
+}
+
+/** A page of a list, in key order. All pages of a list are of one `revision`. */
+export interface ListPage {
+  readonly entries: readonly WireEntry[];
+  readonly revision: number;
+}
+
+/** What is compared to prove that a history is still the one known: see {@link Link.fingerprint$}. */
+export interface Fingerprint {
+  readonly count: number;
+  /** The entry with the highest `modRevision`, `undefined` for an empty range. */
+  readonly newest: WireEntry | undefined;
+  /** The store's revision when it answered. */
+  readonly revision: number;
+}
+
+export interface WatchRequest {
+  readonly range: KeyRange;
+  readonly startRevision: number;
+  readonly previous?: boolean;
+}
+
+/**
+ * What a watch tells. `events` holds whole responses: fragments are joined, revisions rise, and all
+ * events of a revision are in one message.
+ */
+export type WatchMessage = { readonly type: 'created' } | { readonly type: 'events'; readonly events: readonly WireEvent[] };
+
+/** A granted lease: the TTL can be larger than the asked one. */
+export interface GrantedLease {
+  readonly leaseId: string;
+  readonly ttlSeconds: number;
+}
+
+/** An answered renewal: the lease lives until `sentAtMs + ttlSeconds` at least. */
+export interface Renewal {
+  readonly ttlSeconds: number;
+  /** When the renewal was sent, in the connection's clock: the server renewed it no earlier. */
+  readonly sentAtMs: number;
+}
+
+export type TxnCompare =
+  | { readonly key: Uint8Array; readonly target: 'create' | 'mod'; readonly equals: number }
+  | { readonly key: Uint8Array; readonly target: 'lease'; readonly equals: string };
+export type TxnOperation =
+  | { readonly type: 'put'; readonly key: Uint8Array; readonly value: Uint8Array; readonly leaseId?: string }
+  | { readonly type: 'delete'; readonly key: Uint8Array }
+  | { readonly type: 'get'; readonly range: KeyRange };
+
+export interface TxnRequest {
+  /** All must hold for `then`, else `otherwise` is done. */
+  readonly when: readonly TxnCompare[];
+  readonly then: readonly TxnOperation[];
+  readonly otherwise?: readonly TxnOperation[];
+}
+
+export interface TxnAnswer {
+  readonly succeeded: boolean;
+  readonly revision: number;
+  /** For each operation done, in order: the entries of a `get`; empty for the others. */
+  readonly results: readonly (readonly WireEntry[])[];
+}
+
+/**
+ * A working connection to one member. Every method gives a cold Observable that fails with an
+ * {@link EtcdFault}; unsubscribing cancels the call. Every watch of a link shares one stream, and so does
+ * every keepalive; each stream opens with its first user and closes with its last.
+ */
+export interface Link {
+  /** The member's address, for messages. */
+  readonly host: string;
+  /** Emits page after page, then completes. A compaction under way makes it fail with `compacted`. */
+  list$(range: KeyRange): Observable<ListPage>;
+  /** Count and newest entry of a range, linearizable; of a past revision, or of the present one. Emits once. */
+  fingerprint$(range: KeyRange, revision?: number): Observable<Fingerprint>;
+  /** Emits `created` first. Never completes by itself. */
+  watch$(request: WatchRequest): Observable<WatchMessage>;
+  grant$(ttlSeconds: number): Observable<GrantedLease>;
+  /** Emits once when the lease is gone, also when it was gone before. */
+  revoke$(leaseId: string): Observable<void>;
+  /**
+   * Renews the lease after `firstDelayMs` and then at every third of its TTL, and emits each answer. Never
+   * completes by itself. Fails with `lease-gone`.
+   */
+  keepAlive$(leaseId: string, ttlSeconds: number, firstDelayMs: number): Observable<Renewal>;
+  txn$(request: TxnRequest): Observable<TxnAnswer>;
+}
+
+/** Where the connection stands. `attempt` counts the failures in a row since it was last proven healthy. */
+export type LinkState =
+  | { readonly status: 'up'; readonly link: Link }
+  | { readonly status: 'down'; readonly attempt: number; readonly cause: EtcdFault };
+
+/**
+ * The one connection of a client, as `discovery/` and `registration/` see it (and as their tests fake it).
+ */
+export interface Connection {
+  /**
+   * The link in use, and a new one whenever it fails. Shared by reference count, the latest state is
+   * replayed: it connects with the first subscriber and closes after the last. Retries for ever with
+   * jittered delays; its error notification is an `RxEtcdError` (closed client, bad credentials).
+   */
+  readonly link$: Observable<LinkState>;
+}

@@ -1,0 +1,221 @@
+import { EMPTY, Observable, catchError, concat, concatMap, defer, expand, map, of, throwError, type SchedulerLike } from 'rxjs';
+import { defaultCallOptionsOf, type Methods } from './etcd3-client.ts';
+import { EtcdFault, toFault } from './faults.ts';
+import { keepAliveStream } from './keepalive-stream.ts';
+import type { Fingerprint, KeyRange, Link, ListPage, TxnCompare, TxnOperation, TxnRequest, WatchMessage, WatchRequest } from './link.ts';
+import { unary$, withMetadata, type CallOptions, type Duplex, type GrpcClient, type MethodDefinition } from './rpc.ts';
+import { watchStream } from './watch-stream.ts';
+import { toEntry, type StockRangeResponse } from './wire.ts';
+
+/**
+ * Bound of a call. A member that lost its quorum answers "request timed out" after 7 s by default; past
+ * that, nobody is answering.
+ */
+const CALL_TIMEOUT_MS = 10_000;
+
+/** Entries of the first page; later pages are sized to hold about {@link PAGE_BYTES}. */
+const FIRST_PAGE_ENTRIES = 1000;
+const MAX_PAGE_ENTRIES = 20_000;
+const PAGE_BYTES = 1024 * 1024;
+
+export interface MemberLinkOptions {
+  readonly host: string;
+  readonly client: GrpcClient;
+  readonly methods: Methods;
+  readonly pool: object;
+  readonly scheduler: SchedulerLike;
+  readonly random: () => number;
+  /** The present auth token, `undefined` where the client has no credentials. */
+  readonly token: () => string | undefined;
+  /** A fresh token, when `stale` is no longer accepted. */
+  readonly renewToken$: (stale: string | undefined) => Observable<string | undefined>;
+  /** Told of a fault of a stream or call that speaks against the whole link. */
+  readonly onFault: (fault: EtcdFault) => void;
+  /** Told of every answer. */
+  readonly onAnswer: () => void;
+}
+
+/** The calls and streams of one connection to one member. */
+export function memberLink(options: MemberLinkOptions): Link {
+  const { client, methods, scheduler, onAnswer, onFault } = options;
+
+  const callOptions = (method: MethodDefinition, isStream: boolean): CallOptions => {
+    const [, service = '', name = ''] = /^\/etcdserverpb\.(\w+)\/(\w+)$/.exec(method.path) ?? [];
+    const defaults = defaultCallOptionsOf(options.pool, service, name, isStream);
+    const token = options.token();
+    const metadata = { ...(token !== undefined && { token }), ...(isStream && { hasleader: 'true' }) };
+    return { ...defaults, interceptors: [...(defaults.interceptors ?? []), withMetadata(metadata)] };
+  };
+
+  const call$ = <R>(method: MethodDefinition, request: object): Observable<R> =>
+    defer(() => {
+      const used = options.token();
+      const once$ = defer(() => unary$<R>(client, method, request, callOptions(method, false), CALL_TIMEOUT_MS, () => scheduler.now()));
+      return once$.pipe(
+        catchError((error: unknown) => {
+          if (toFault(error).kind !== 'token') return throwError(() => error);
+          return options.renewToken$(used).pipe(concatMap(() => once$));
+        }),
+        map((response) => {
+          onAnswer();
+          return response;
+        }),
+        catchError((error: unknown) => {
+          const fault = toFault(error);
+          if (fault.kind === 'link' || fault.kind === 'unauthenticated') onFault(fault);
+          return throwError(() => fault);
+        }),
+      );
+    });
+
+  const duplex = (method: MethodDefinition): Duplex =>
+    client.makeBidiStreamRequest(method.path, method.requestSerialize, method.responseDeserialize, callOptions(method, true));
+
+  const streamed = { onFault, onAnswer };
+  const watch$ = watchStream({ ...streamed, open: () => duplex(methods.watch) });
+  const keepAlive$ = keepAliveStream({
+    ...streamed,
+    open: () => duplex(methods.leaseKeepAlive),
+    scheduler,
+    random: options.random,
+  });
+
+  const count$ = (range: KeyRange): Observable<unknown> => call$(methods.range, { ...rangeFields(range), count_only: true, limit: 1 });
+
+  return {
+    host: options.host,
+    keepAlive$,
+    list$: (range) => list$((request) => call$<StockRangeResponse>(methods.range, request), range),
+    fingerprint$: (range, revision = 0) =>
+      call$<StockRangeResponse>(methods.range, {
+        ...rangeFields(range),
+        revision,
+        limit: 1,
+        sort_order: 'Descend',
+        sort_target: 'Mod',
+      }).pipe(map((response) => fingerprint(response, range))),
+    watch$: (request) => watch$(request).pipe(catchError((error: unknown) => recheckDenied$(toFault(error), request, count$, onFault))),
+    grant$: (ttlSeconds) =>
+      call$<{ ID: string; TTL: string; error: string }>(methods.leaseGrant, { TTL: ttlSeconds, ID: 0 }).pipe(
+        map(({ ID, TTL, error }) => {
+          if (error !== '') throw toFault(new Error(error));
+          return { leaseId: ID, ttlSeconds: Number(TTL) };
+        }),
+      ),
+    revoke$: (leaseId) =>
+      call$(methods.leaseRevoke, { ID: leaseId }).pipe(
+        map(() => undefined),
+        catchError((error: unknown) => (toFault(error).kind === 'lease-gone' ? of(undefined) : throwError(() => error))),
+      ),
+    txn$: (request) => txn$((body) => call$<StockTxnResponse>(methods.txn, body), request),
+  };
+}
+
+/**
+ * A create on a stream whose token has expired is refused as if the user had no right to it (etcd 3.4). A
+ * call renews the token, so its answer tells the two apart.
+ */
+function recheckDenied$(
+  fault: EtcdFault,
+  request: WatchRequest,
+  count$: (range: KeyRange) => Observable<unknown>,
+  onFault: (fault: EtcdFault) => void,
+): Observable<WatchMessage> {
+  if (fault.kind !== 'permission-denied' && fault.kind !== 'token') return throwError(() => fault);
+  return count$(request.range).pipe(
+    concatMap(() => {
+      const expired = new EtcdFault('token', `the token of the watch stream is no longer valid: ${fault.message}`, { cause: fault });
+      onFault(expired);
+      return throwError(() => expired);
+    }),
+  );
+}
+
+function rangeFields(range: KeyRange): object {
+  return { key: range.key, range_end: range.rangeEnd ?? new Uint8Array(0) };
+}
+
+function fingerprint(response: StockRangeResponse, range: KeyRange): Fingerprint {
+  const [newest] = response.kvs;
+  return {
+    count: Number(response.count),
+    newest: newest === undefined ? undefined : toEntry(newest, range.namespaceBytes),
+    revision: Number(response.header.revision),
+  };
+}
+
+function list$(range$: (request: object) => Observable<StockRangeResponse>, range: KeyRange): Observable<ListPage> {
+  interface Page {
+    readonly response: StockRangeResponse;
+    readonly revision: number;
+    readonly limit: number;
+  }
+  const page$ = (key: Uint8Array, revision: number, limit: number): Observable<Page> =>
+    range$({ ...rangeFields({ ...range, key }), revision, limit }).pipe(
+      map((response) => ({ response, limit, revision: revision || Number(response.header.revision) })),
+    );
+  return page$(range.key, 0, FIRST_PAGE_ENTRIES).pipe(
+    expand(({ response, revision }) => {
+      const last = response.kvs.at(-1);
+      if (!response.more || last === undefined) return EMPTY;
+      return page$(Buffer.concat([last.key, Buffer.alloc(1)]), revision, nextLimit(response));
+    }),
+    map(({ response, revision }) => ({ revision, entries: response.kvs.map((kv) => toEntry(kv, range.namespaceBytes)) })),
+  );
+}
+
+function nextLimit(response: StockRangeResponse): number {
+  const bytes = response.kvs.reduce((sum, kv) => sum + kv.key.length + kv.value.length, 0);
+  const perEntry = Math.max(1, bytes / response.kvs.length);
+  return Math.max(1, Math.min(MAX_PAGE_ENTRIES, Math.floor(PAGE_BYTES / perEntry)));
+}
+
+interface StockTxnResponse {
+  readonly header: { readonly revision: string };
+  readonly succeeded: boolean;
+  readonly responses: readonly { readonly response_range?: StockRangeResponse | null }[];
+}
+
+function txn$(call$: (body: object) => Observable<StockTxnResponse>, request: TxnRequest): ReturnType<Link['txn$']> {
+  const body = {
+    compare: request.when.map(compareFields),
+    success: request.then.map(operationFields),
+    failure: (request.otherwise ?? []).map(operationFields),
+  };
+  return call$(body).pipe(
+    map((response) => {
+      const operations = response.succeeded ? request.then : (request.otherwise ?? []);
+      return {
+        succeeded: response.succeeded,
+        revision: Number(response.header.revision),
+        results: operations.map((operation, index) => {
+          if (operation.type !== 'get') return [];
+          return (response.responses[index]?.response_range?.kvs ?? []).map((kv) => toEntry(kv, operation.range.namespaceBytes));
+        }),
+      };
+    }),
+  );
+}
+
+function compareFields(compare: TxnCompare): object {
+  const base = { key: compare.key, result: 'Equal' };
+  switch (compare.target) {
+    case 'create':
+      return { ...base, target: 'Create', create_revision: compare.equals };
+    case 'mod':
+      return { ...base, target: 'Mod', mod_revision: compare.equals };
+    case 'lease':
+      return { ...base, target: 'Lease', lease: compare.equals };
+  }
+}
+
+function operationFields(operation: TxnOperation): object {
+  switch (operation.type) {
+    case 'put':
+      return { request_put: { key: operation.key, value: operation.value, lease: operation.leaseId ?? 0 } };
+    case 'delete':
+      return { request_delete_range: { key: operation.key } };
+    case 'get':
+      return { request_range: rangeFields(operation.range) };
+  }
+}
