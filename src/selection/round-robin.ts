@@ -2,6 +2,7 @@ import { defer, map, type OperatorFunction } from 'rxjs';
 import { invalidArgument } from '../errors.ts';
 import { type OrderedEntries, orderedEntries } from './ordered-entries.ts';
 import type { Selector } from './selector.ts';
+import { chooseByShare } from './shares.ts';
 
 /** Options of {@link roundRobin}. */
 export interface RoundRobinOptions {
@@ -49,7 +50,7 @@ export function roundRobin<T>(options: RoundRobinOptions = {}): OperatorFunction
         map((hosts) => {
           // Here rather than in the pick: walking to a random host is the one step that takes O(n).
           rotation.place ??= randomKey(hosts, random);
-          return new RoundRobinSelector(hosts, rotation);
+          return new RoundRobinSelector(hosts, rotation, random);
         }),
       );
     });
@@ -63,11 +64,13 @@ interface Rotation {
 class RoundRobinSelector<T> implements Selector<T> {
   readonly hosts: ReadonlyMap<string, T>;
   readonly #rotation: Rotation;
+  readonly #random: () => number;
   #ordered: OrderedEntries<T> | undefined;
 
-  constructor(hosts: ReadonlyMap<string, T>, rotation: Rotation) {
+  constructor(hosts: ReadonlyMap<string, T>, rotation: Rotation, random: () => number) {
     this.hosts = hosts;
     this.#rotation = rotation;
+    this.#random = random;
   }
 
   pick(): T | undefined {
@@ -75,6 +78,10 @@ class RoundRobinSelector<T> implements Selector<T> {
   }
 
   pickEntry(_affinity?: string, avoid?: (key: string) => boolean): readonly [string, T] | undefined {
+    return chooseByShare(this.hosts, this.#random, avoid, (avoided) => this.#choose(avoided));
+  }
+
+  #choose(avoid: ((key: string) => boolean) | undefined): readonly [string, T] | undefined {
     const first = this.#next(this.#rotation.place);
     let entry = first;
     while (entry !== undefined && avoid?.(entry[0]) === true) {

@@ -5,7 +5,7 @@
  * they receive, and what they remember (a rotation's place, calls in flight, latencies) is carried from one
  * to the next. One that was replaced goes on choosing from the hosts it was made with.
  *
- * Choosing is synchronous and never throws. Hosts are named by their keys, because a key stays when a
+ * Choosing is synchronous, and throws only what a function given by its user throws. Hosts are named by their keys, because a key stays when a
  * host's value changes.
  */
 export interface Selector<T> {

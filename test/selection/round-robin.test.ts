@@ -1,13 +1,13 @@
 import * as fc from 'fast-check';
-import { BehaviorSubject, map, of, type Observable } from 'rxjs';
+import { BehaviorSubject, map, of } from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
 import { describe, expect, it } from 'vitest';
 import { RxEtcdError } from '../../src/errors.ts';
 import type { OrderedEntries } from '../../src/selection/ordered-entries.ts';
 import { roundRobin } from '../../src/selection/round-robin.ts';
 import type { Selector } from '../../src/selection/selector.ts';
+import { hostsOf, latest } from './support.ts';
 
-const hostsOf = (...keys: string[]): ReadonlyMap<string, string> => new Map(keys.map((key) => [key, `host ${key}`]));
 const anyKeys = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 3 }), { minLength: 1, maxLength: 12 });
 
 describe('roundRobin', () => {
@@ -150,12 +150,6 @@ class OrderedMap extends Map<string, string> implements OrderedEntries<string> {
 
 function selectorOf(hosts: ReadonlyMap<string, string>, options: Parameters<typeof roundRobin>[0]): Selector<string> {
   return latest(of(hosts).pipe(roundRobin(options)));
-}
-
-function latest(selectors$: Observable<Selector<string>>): Selector<string> {
-  let selector: Selector<string> | undefined;
-  selectors$.subscribe((next) => (selector = next)).unsubscribe();
-  return selector as Selector<string>;
 }
 
 function increment(counts: Map<string, number>, key: string): void {

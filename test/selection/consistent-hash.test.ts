@@ -1,0 +1,103 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { RxEtcdError } from '../../src/errors.ts';
+import { consistentHash } from '../../src/selection/consistent-hash.ts';
+import { hashOf } from '../../src/selection/hash.ts';
+import type { Selector } from '../../src/selection/selector.ts';
+import { hostsOf, keysOf, selecting } from './support.ts';
+
+const affinities = Array.from({ length: 300 }, (_, i) => `user ${i}`);
+const anyKeys = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 20 });
+const select = () => consistentHash<string>();
+
+describe('consistentHash', () => {
+  it('moves only the keys of a host that leaves, and takes only what a newcomer then has', () => {
+    fc.assert(
+      fc.property(anyKeys, fc.nat(), (keys, which) => {
+        const gone = keys[which % keys.length] as string;
+        const rest = keys.filter((key) => key !== gone);
+        const subject = selecting(select(), hostsOf(...keys));
+        const before = ownersIn(subject.selector);
+        subject.become(hostsOf(...rest));
+        const between = ownersIn(subject.selector);
+        for (const [affinity, owner] of before) if (owner !== gone) expect(between.get(affinity)).toBe(owner);
+        subject.become(hostsOf(...keys));
+        expect(ownersIn(subject.selector)).toEqual(before);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('depends on the keys alone, not on their order or on what came before', () => {
+    fc.assert(
+      fc.property(anyKeys, anyKeys, (keys, earlier) => {
+        const subject = selecting(select(), hostsOf(...earlier));
+        subject.selector.pick('x');
+        subject.become(hostsOf(...keys));
+        const fresh = selecting(select(), hostsOf(...keys.toReversed()));
+        expect(ownersIn(subject.selector)).toEqual(ownersIn(fresh.selector));
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('gives, for a host to avoid, the host that would have the key without it', () => {
+    fc.assert(
+      fc.property(anyKeys, fc.nat(), (keys, which) => {
+        const avoided = keys[which % keys.length] as string;
+        const all = selecting(select(), hostsOf(...keys)).selector;
+        const without = selecting(select(), hostsOf(...keys.filter((key) => key !== avoided))).selector;
+        for (const affinity of affinities.slice(0, 50)) {
+          expect(all.pickEntry(affinity, (key) => key === avoided)).toEqual(without.pickEntry(affinity));
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('gives the busiest of 20 hosts less than a fifth more than the average', () => {
+    const { selector } = selecting(select(), hostsOf(...keysOf(20)));
+    const counts = new Map<string, number>();
+    for (let i = 0; i < 40_000; i++) {
+      const key = selector.pickEntry(`session-${i}`)?.[0] as string;
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+    }
+    expect(counts.size).toBe(20);
+    expect(Math.max(...counts.values()) / 2000).toBeLessThan(1.2);
+  });
+
+  it('chooses as in every other version: the hash is pinned', () => {
+    expect([hashOf(''), hashOf('a'), hashOf('小王'), hashOf('a', 1)]).toMatchInlineSnapshot(`
+      [
+        2872998923,
+        2448022055,
+        3376745229,
+        2846982552,
+      ]
+    `);
+    const { selector } = selecting(select(), hostsOf('/user/a', '/user/b', '/user/c', '/user/d'));
+    expect(['u1', 'u2', 'u3', 'u4', 'u5', '小李'].map((key) => selector.pick(key))).toMatchInlineSnapshot(`
+      [
+        "host /user/c",
+        "host /user/d",
+        "host /user/c",
+        "host /user/a",
+        "host /user/d",
+        "host /user/d",
+      ]
+    `);
+  });
+
+  it('picks at random without an affinity', () => {
+    const { selector } = selecting(select(), hostsOf('a', 'b'));
+    expect(new Set(Array.from({ length: 100 }, () => selector.pick()))).toEqual(new Set(['host a', 'host b']));
+  });
+
+  it('refuses a number of probes that is not one', () => {
+    expect(() => consistentHash({ probes: 0.5 })).toThrow(RxEtcdError);
+  });
+});
+
+function ownersIn(selector: Selector<string>): Map<string, string | undefined> {
+  return new Map(affinities.map((affinity) => [affinity, selector.pickEntry(affinity)?.[0]]));
+}

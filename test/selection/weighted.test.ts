@@ -1,0 +1,105 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { RxEtcdError } from '../../src/errors.ts';
+import { weighted } from '../../src/selection/weighted.ts';
+import { countPicks, seededRandom, selecting } from './support.ts';
+
+const weightsOf = (weights: Record<string, number>): ReadonlyMap<string, number> => new Map(Object.entries(weights));
+const byWeight = (seed: number) => weighted((weight: number) => weight, { random: seededRandom(seed) });
+const anyWeight = fc.oneof(fc.integer({ min: 1, max: 100 }), fc.double({ min: 0.01, max: 100, noNaN: true }));
+
+describe('weighted', () => {
+  it('after any number of picks has picked each host its exact share of times, give or take less than one', () => {
+    fc.assert(
+      fc.property(
+        fc.array(anyWeight, { minLength: 1, maxLength: 12 }),
+        fc.nat(400),
+        fc.nat(),
+        (weights, picks, seed) => {
+          const total = weights.reduce((sum, weight) => sum + weight, 0);
+          const { selector } = selecting(byWeight(seed), new Map(weights.map((weight, i) => [`h${i}`, weight])));
+          const counts = new Map(weights.map((_, i) => [`h${i}`, 0]));
+          for (let k = 1; k <= picks; k++) {
+            const [key] = selector.pickEntry() as readonly [string, number];
+            counts.set(key, (counts.get(key) as number) + 1);
+            weights.forEach((weight, i) => {
+              expect(Math.abs((counts.get(`h${i}`) as number) - (k * weight) / total)).toBeLessThan(1 + 1e-3);
+            });
+          }
+        },
+      ),
+    );
+  });
+
+  it('spreads a heavy host out: no burst of its turns, no burst of the others', () => {
+    const { selector } = selecting(byWeight(1), weightsOf({ a: 5, b: 1, c: 1 }));
+    const picked = Array.from({ length: 14 }, () => selector.pickEntry()?.[0]).join('');
+    expect(picked).toMatch(/^(abaacaa|acaabaa){2}$/);
+  });
+
+  it('lets a newcomer begin level with the rest, with neither catching up nor waiting', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 20 }), fc.nat(300), fc.nat(), (weight, before, seed) => {
+        const subject = selecting(byWeight(seed), weightsOf({ a: 3, b: 2 }));
+        countPicks(subject.selector, before);
+        subject.become(weightsOf({ a: 3, b: 2, new: weight }));
+        const counts = countPicks(subject.selector, 60);
+        expect(Math.abs((counts.get('new') as number) - (60 * weight) / (5 + weight))).toBeLessThan(1.001);
+      }),
+    );
+  });
+
+  it('gives a host that was avoided for long no catching up, and the others their exact shares meanwhile', () => {
+    const { selector } = selecting(byWeight(1), weightsOf({ a: 4, b: 2, c: 1 }));
+    const counts = { b: 0, c: 0 } as Record<string, number>;
+    for (let i = 0; i < 300; i++) {
+      const key = selector.pickEntry(undefined, (other) => other === 'a')?.[0] as string;
+      counts[key] = (counts[key] ?? 0) + 1;
+    }
+    expect(Math.abs((counts['b'] as number) - 200)).toBeLessThanOrEqual(1);
+    expect(Math.abs((countPicks(selector, 70).get('a') as number) - 40)).toBeLessThanOrEqual(1);
+  });
+
+  it('follows a changed weight from then on', () => {
+    const subject = selecting(byWeight(1), weightsOf({ a: 1, b: 1 }));
+    countPicks(subject.selector, 101);
+    subject.become(weightsOf({ a: 9, b: 1 }));
+    expect(Math.abs((countPicks(subject.selector, 100).get('a') as number) - 90)).toBeLessThanOrEqual(1);
+  });
+
+  it('leaves out a host whose weight is not above 0 and finite', () => {
+    const subject = selecting(byWeight(1), weightsOf({ a: 0, b: -1, c: NaN, d: Infinity, e: 0.5 }));
+    expect(countPicks(subject.selector, 10).get('e')).toBe(10);
+    subject.become(weightsOf({ a: 0, e: 0 }));
+    expect(subject.selector.pick()).toBeUndefined();
+    subject.become(weightsOf({ a: 2, e: 0 }));
+    expect(subject.selector.pickEntry()).toEqual(['a', 2]);
+  });
+
+  it('recovers when the weight function threw at a pick', () => {
+    let broken = true;
+    const weightOf = (weight: number): number => {
+      if (broken && weight === 2) throw new Error('no weight');
+      return weight;
+    };
+    const { selector } = selecting(weighted(weightOf, { random: seededRandom(1) }), weightsOf({ a: 1, b: 2 }));
+    expect(() => selector.pick()).toThrow('no weight');
+    broken = false;
+    expect(countPicks(selector, 30)).toEqual(
+      new Map([
+        ['a', 10],
+        ['b', 20],
+      ]),
+    );
+  });
+
+  it('keeps its shares exact over millions of picks', () => {
+    const { selector } = selecting(byWeight(1), weightsOf({ a: 0.1, b: 0.2, c: 0.7 }));
+    const counts = countPicks(selector, 2 ** 20 + 2 ** 19);
+    expect(Math.abs((counts.get('a') as number) - 0.1 * (2 ** 20 + 2 ** 19))).toBeLessThan(1.01);
+  });
+
+  it('refuses a weight that is not a function', () => {
+    expect(() => weighted(3 as unknown as () => number)).toThrow(RxEtcdError);
+  });
+});
