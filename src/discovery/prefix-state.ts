@@ -19,6 +19,8 @@ export type PrefixState<T> =
       readonly status: 'pending';
       /** Failures in a row, 0 while the first attempt runs. */
       readonly attempt: number;
+      /** Keys listed so far, for what takes long. */
+      readonly listed: number;
       /** The last failure. */
       readonly cause?: Error;
     }

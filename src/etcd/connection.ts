@@ -14,6 +14,7 @@ import {
   switchMap,
   take,
   throwError,
+  timeout,
   timer,
   type SchedulerLike,
 } from 'rxjs';
@@ -62,6 +63,8 @@ const CHANNEL_OPTIONS = {
 
 // grpc's connectivity state, https://github.com/grpc/grpc/blob/master/doc/connectivity-semantics-and-api.md
 const READY = 2;
+const TRANSIENT_FAILURE = 3;
+const SHUTDOWN = 4;
 
 /** What an etcd3 client, or a namespace of one, is to the rooms above. */
 export interface ResolvedClient {
@@ -194,17 +197,27 @@ function openLink$({ pool, member, auth, health, scheduler, random }: LinkOption
   });
 }
 
+/** Emits once when the channel is ready; fails at its first failure rather than waiting for grpc to try again. */
 function ready$(client: GrpcClient, member: Member, scheduler: SchedulerLike): Observable<void> {
-  return new Observable<void>((subscriber) => {
-    client.waitForReady(scheduler.now() + CONNECT_TIMEOUT_MS, (error) => {
-      if (error !== undefined) {
-        subscriber.error(new EtcdFault('link', `cannot connect to ${member.host} (is etcd running there?)`, { cause: error }));
-      } else {
+  const ready$ = new Observable<void>((subscriber) => {
+    const channel = client.getChannel();
+    const look = (): void => {
+      if (subscriber.closed) return;
+      const state = channel.getConnectivityState(true);
+      if (state === READY) {
         subscriber.next();
         subscriber.complete();
+      } else if (state === TRANSIENT_FAILURE || state === SHUTDOWN) {
+        subscriber.error(new EtcdFault('link', `cannot connect to ${member.host} (is etcd running there?)`));
+      } else {
+        channel.watchConnectivityState(state, Infinity, look);
       }
-    });
+    };
+    look();
   });
+  const tooLong = (): Observable<never> =>
+    throwError(() => new EtcdFault('link', `no connection to ${member.host} within ${CONNECT_TIMEOUT_MS} ms`));
+  return ready$.pipe(timeout({ first: CONNECT_TIMEOUT_MS, with: tooLong, scheduler }));
 }
 
 /**

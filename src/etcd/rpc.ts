@@ -34,7 +34,6 @@ export interface GrpcClient {
     deserialize: (bytes: Buffer) => unknown,
     options: CallOptions,
   ): Duplex;
-  waitForReady(deadline: number, callback: (error?: Error) => void): void;
   getChannel(): {
     getConnectivityState(connect: boolean): number;
     watchConnectivityState(current: number, deadline: number, callback: (error?: Error) => void): void;

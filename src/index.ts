@@ -1,0 +1,14 @@
+// Discovery: a prefix as snapshots, and their differences.
+export { watchPrefix$ } from './discovery/watch-prefix.ts';
+export { watchPrefixState$, type WatchPrefixOptions } from './discovery/watch-prefix-state.ts';
+export type { PrefixState, RejectedKeys, ResyncReason } from './discovery/prefix-state.ts';
+export { Snapshot } from './discovery/snapshot.ts';
+export { changes, type Change, type ChangesOptions } from './discovery/changes.ts';
+
+// Codecs: bytes to values and back.
+export type { Codec } from './codecs/codec.ts';
+export { text } from './codecs/text.ts';
+
+// What all of it shares.
+export { RxEtcdError, type RxEtcdErrorCode } from './errors.ts';
+export type { EtcdClient } from './etcd/etcd3-client.ts';
