@@ -9,6 +9,7 @@ import { RxEtcdError, type RxEtcdErrorCode } from '../errors.ts';
  * - `compacted`: the asked revision is gone from the history.
  * - `future-revision`: the asked revision is ahead of the store: its history is not the one we know.
  * - `lease-gone`: the lease expired or was revoked.
+ * - `lease-exists`: a lease of the chosen id was granted before.
  * - the rest cannot be cured by asking again, and have the same names as the public error codes.
  */
 export type FaultKind =
@@ -18,6 +19,7 @@ export type FaultKind =
   | 'compacted'
   | 'future-revision'
   | 'lease-gone'
+  | 'lease-exists'
   | 'permission-denied'
   | 'unauthenticated'
   | 'client-closed'
@@ -87,7 +89,7 @@ const BY_TEXT: readonly (readonly [string, FaultKind])[] = [
   ['leader changed', 'busy'],
   ['no leader', 'link'],
   ['not a leader', 'busy'],
-  ['lease already exists', 'busy'],
+  ['lease already exists', 'lease-exists'],
   ['database space exceeded', 'busy'],
   ['not capable', 'busy'],
   ['corrupt', 'busy'],

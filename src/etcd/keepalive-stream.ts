@@ -20,8 +20,8 @@ interface KeptLease {
   readonly subscriber: Subscriber<Renewal>;
   ttlSeconds: number;
   dueMs: number;
-  /** When each renewal not answered yet was sent: a stream answers a lease's renewals in their order. */
-  readonly sentAtMs: number[];
+  /** The renewals not answered yet: a stream answers a lease's renewals in their order. */
+  readonly unanswered: Omit<Renewal, 'ttlSeconds'>[];
 }
 
 interface StreamState {
@@ -78,8 +78,8 @@ export function keepAliveStream(
 
   const receive = (state: StreamState, leaseId: string, ttlSeconds: number): void => {
     const lease = state.leases.get(leaseId);
-    const sentAtMs = lease?.sentAtMs.shift();
-    if (lease === undefined || sentAtMs === undefined) return;
+    const sent = lease?.unanswered.shift();
+    if (lease === undefined || sent === undefined) return;
     if (ttlSeconds <= 0) {
       forget(state, lease);
       if (state.leases.size === 0) close(state);
@@ -87,7 +87,7 @@ export function keepAliveStream(
       return;
     }
     lease.ttlSeconds = ttlSeconds;
-    lease.subscriber.next({ ttlSeconds, sentAtMs });
+    lease.subscriber.next({ ttlSeconds, ...sent });
   };
 
   const renewDue = (state: StreamState): void => {
@@ -97,7 +97,7 @@ export function keepAliveStream(
       const leases = state.due.get(first);
       state.due.delete(first);
       for (const lease of leases ?? []) {
-        lease.sentAtMs.push(now);
+        lease.unanswered.push({ sentAtMs: now, lateMs: now - lease.dueMs });
         state.duplex.write({ ID: lease.leaseId });
         schedule(state, lease, now + lease.ttlSeconds * (1000 / 3) * (1 - 0.1 * options.random()));
       }
@@ -118,7 +118,7 @@ export function keepAliveStream(
   return (leaseId, ttlSeconds, firstDelayMs) =>
     new Observable<Renewal>((subscriber) => {
       const state = (current ??= openStream());
-      const lease: KeptLease = { leaseId, subscriber, ttlSeconds, dueMs: 0, sentAtMs: [] };
+      const lease: KeptLease = { leaseId, subscriber, ttlSeconds, dueMs: 0, unanswered: [] };
       state.leases.set(leaseId, lease);
       schedule(state, lease, scheduler.now() + firstDelayMs);
       setAlarm(state);

@@ -65,6 +65,8 @@ export interface Renewal {
   readonly ttlSeconds: number;
   /** When the renewal was sent, in the connection's clock: the server renewed it no earlier. */
   readonly sentAtMs: number;
+  /** By how much it was sent late: the process was suspended, or its event loop blocked. */
+  readonly lateMs: number;
 }
 
 export type TxnCompare =
@@ -103,7 +105,11 @@ export interface Link {
   fingerprint$(range: KeyRange, revision?: number): Observable<Fingerprint>;
   /** Emits `created` first. Never completes by itself. */
   watch$(request: WatchRequest): Observable<WatchMessage>;
-  grant$(ttlSeconds: number): Observable<GrantedLease>;
+  /**
+   * Grants a lease under an id chosen by the caller, who can so revoke it even when the answer is lost. Fails
+   * with `lease-exists` when the id is taken: by oneself, if an earlier answer was lost.
+   */
+  grant$(ttlSeconds: number, leaseId: string): Observable<GrantedLease>;
   /** Emits once when the lease is gone, also when it was gone before. */
   revoke$(leaseId: string): Observable<void>;
   /**

@@ -95,8 +95,8 @@ export function memberLink(options: MemberLinkOptions): Link {
         sort_target: 'Mod',
       }).pipe(map((response) => fingerprint(response, range))),
     watch$: (request) => watch$(request).pipe(catchError((error: unknown) => recheckDenied$(toFault(error), request, count$, onFault))),
-    grant$: (ttlSeconds) =>
-      call$<{ ID: string; TTL: string; error: string }>(methods.leaseGrant, { TTL: ttlSeconds, ID: 0 }).pipe(
+    grant$: (ttlSeconds, leaseId) =>
+      call$<{ ID: string; TTL: string; error: string }>(methods.leaseGrant, { TTL: ttlSeconds, ID: leaseId }).pipe(
         map(({ ID, TTL, error }) => {
           if (error !== '') throw toFault(new Error(error));
           return { leaseId: ID, ttlSeconds: Number(TTL) };
