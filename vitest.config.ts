@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+// As Node imports CommonJS packages, which is what users get.
+const deps = { interopDefault: false };
+
 export default defineConfig({
   test: {
     coverage: {
@@ -11,6 +14,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          deps,
           include: ['test/**/*.test.ts'],
           exclude: ['test/**/*.etcd.test.ts'],
           sequence: { groupOrder: 0 },
@@ -21,6 +25,7 @@ export default defineConfig({
         // only make all of them slow.
         test: {
           name: 'etcd',
+          deps,
           include: ['test/**/*.etcd.test.ts'],
           pool: 'forks',
           maxWorkers: 2,
