@@ -1,0 +1,77 @@
+import {
+  EMPTY,
+  catchError,
+  concat,
+  defaultIfEmpty,
+  defer,
+  ignoreElements,
+  merge,
+  of,
+  repeat,
+  retry,
+  switchMap,
+  take,
+  takeUntil,
+  timer,
+  type Observable,
+  type SchedulerLike,
+} from 'rxjs';
+import { backoffDelayMs } from '../etcd/backoff.ts';
+import { fatalError, toFault } from '../etcd/faults.ts';
+import type { Connection, Link } from '../etcd/link.ts';
+
+/** After which a grant that was on its way when its answer was lost has reached the server, or never will. */
+const STRAGGLER_MS = 1000;
+
+export interface RevokeOptions {
+  readonly connection: Connection;
+  readonly leaseId: string;
+  readonly ttlSeconds: number;
+  /** The grant still in flight, if any: etcd may handle a revoke that overtakes it first, and find nothing. */
+  readonly grant$: Observable<unknown>;
+  /** Whether no answer to a grant was ever seen: it may arrive after the first revoke. */
+  readonly unconfirmed: () => boolean;
+  readonly scheduler: SchedulerLike;
+  readonly random: () => number;
+}
+
+/**
+ * Revokes a lease over whatever link there is, and emits once: whether etcd confirmed it.
+ *
+ * Retried until the TTL has ended the lease anyway; then it emits `false`, so that a process which waits for
+ * it, or for its sockets and timers, can end. Never fails.
+ */
+export function revoke$(options: RevokeOptions): Observable<boolean> {
+  const { connection, leaseId, ttlSeconds, grant$, scheduler, random } = options;
+  const revokeOn$ = (link: Link): Observable<never> =>
+    defer(() => link.revoke$(leaseId)).pipe(
+      retry({
+        delay: (error: unknown, failures) => {
+          const fault = toFault(error);
+          if (fatalError(fault) !== undefined) throw fault;
+          return timer(backoffDelayMs(failures, random), scheduler);
+        },
+      }),
+      repeat({ count: options.unconfirmed() ? 2 : 1, delay: () => timer(STRAGGLER_MS, scheduler) }),
+      ignoreElements(),
+    );
+  const granted$: Observable<never> = grant$.pipe(
+    ignoreElements(),
+    catchError(() => EMPTY),
+  );
+  const revoked$ = connection.link$.pipe(
+    switchMap((state) => (state.status === 'down' ? EMPTY : concat(revokeOn$(state.link), of(true)))),
+    take(1),
+    catchError(() => of(false)),
+  );
+  // The connection is held from the start: the link that the grant is on must not close.
+  const held$: Observable<never> = connection.link$.pipe(
+    ignoreElements(),
+    catchError(() => EMPTY),
+  );
+  return merge(held$, concat(granted$, revoked$)).pipe(
+    take(1),
+    takeUntil(timer(ttlSeconds * 1000, scheduler)),
+    defaultIfEmpty(false),
+  );
+}
