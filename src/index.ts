@@ -5,6 +5,14 @@ export type { PrefixState, RejectedKeys, ResyncReason } from './discovery/prefix
 export { Snapshot } from './discovery/snapshot.ts';
 export { changes, type Change, type ChangesOptions } from './discovery/changes.ts';
 
+// Registration: a place in etcd for as long as a subscription lasts.
+export { register$, type RegisterOptions } from './registration/register.ts';
+export type { RegistrationState } from './registration/registration-state.ts';
+
+// Selection: snapshots to a selector, a selector to a host.
+export type { Selector } from './selection/selector.ts';
+export { roundRobin, type RoundRobinOptions } from './selection/round-robin.ts';
+
 // Codecs: bytes to values and back.
 export type { Codec } from './codecs/codec.ts';
 export { text } from './codecs/text.ts';
