@@ -19,6 +19,8 @@ import {
 import { dirname, join } from 'node:path';
 import { findEtcd, localBinary, localDirectory, root } from './etcd.mjs';
 
+const advice = 'Install etcd 3.4 or later so that it is on the PATH, or set ETCD_BIN to its binary.';
+
 /** What the setup cannot do; its message says what to do instead. */
 class SetupError extends Error {}
 
@@ -64,8 +66,6 @@ function installEtcd() {
   if (find() === undefined) throw new SetupError(`the package holds no etcd binary. ${advice}`);
   installEtcd();
 }
-
-const advice = 'Install etcd 3.4 or later so that it is on the PATH, or set ETCD_BIN to its binary.';
 
 function find() {
   try {
