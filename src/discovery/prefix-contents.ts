@@ -1,7 +1,7 @@
 import type { Codec } from '../codecs/codec.ts';
 import { RxEtcdError } from '../errors.ts';
 import type { Fingerprint, WireEntry, WireEvent } from '../etcd/link.ts';
-import { Snapshot, type EntryChange } from './snapshot.ts';
+import { Snapshot, type EntryChange, type SnapshotEntry } from './snapshot.ts';
 
 /** What etcd holds under a prefix, as far as it has been told: decoded, and with what a resume needs. */
 export interface PrefixContents<T> {
@@ -12,12 +12,10 @@ export interface PrefixContents<T> {
   readonly skipped: Snapshot<undefined>;
   /** The revision these contents are known to be of. At or after `snapshot.revision`, the revision of their last change. */
   readonly position: number;
-  /** The entry changed last, when it is known whole. */
-  readonly newest: WireEntry | undefined;
 }
 
 export function emptyContents<T>(): PrefixContents<T> {
-  return { snapshot: Snapshot.of<T>([]), rejected: Snapshot.of<RxEtcdError>([]), skipped: Snapshot.of<undefined>([]), position: 0, newest: undefined };
+  return { snapshot: Snapshot.of<T>([]), rejected: Snapshot.of<RxEtcdError>([]), skipped: Snapshot.of<undefined>([]), position: 0 };
 }
 
 /** The contents after whole revisions of events. Events already contained are left out. */
@@ -35,50 +33,45 @@ export function addPage<T>(contents: PrefixContents<T>, entries: readonly WireEn
 
 /**
  * The contents after a new list. What is unchanged stays the very same, so that the difference is cheap to
- * find; without any difference the snapshot itself stays, unless `replaced`: then no old entry is trusted.
+ * find; without any difference the snapshot itself stays, unless `replaced`: then its revision counts anew.
  */
-export function replaceContents<T>(known: PrefixContents<T>, listed: PrefixContents<T>, replaced: boolean): PrefixContents<T> {
+export function replaceContents<T>(
+  known: PrefixContents<T>,
+  listed: PrefixContents<T>,
+  codec: Codec<T>,
+  replaced: boolean,
+): PrefixContents<T> {
   if (replaced) return listed;
   return {
-    snapshot: keepEqual(known.snapshot, listed.snapshot),
-    rejected: keepEqual(known.rejected, listed.rejected),
-    skipped: keepEqual(known.skipped, listed.skipped),
+    snapshot: keepEqual(known.snapshot, listed.snapshot, (a, b) => sameValue(a, b, codec)),
+    rejected: keepEqual(known.rejected, listed.rejected, (a, b) => a.value.message === b.value.message),
+    skipped: keepEqual(known.skipped, listed.skipped, () => true),
     position: listed.position,
-    newest: listed.newest,
   };
 }
 
-/**
- * Whether the server's answer fits these contents: the same count, and the same newest entry. Where the
- * newest entry was deleted here, the next newest is known by its revision and lease only.
- */
-export function fits<T>(contents: PrefixContents<T>, answer: Fingerprint): boolean {
+/** Whether the server's answer fits these contents: the same count, and the same newest entry. O(n). */
+export function fits<T>(contents: PrefixContents<T>, answer: Fingerprint, codec: Codec<T>): boolean {
   const { snapshot, rejected, skipped } = contents;
-  if (answer.count !== snapshot.size + rejected.size + skipped.size) return false;
+  const all: readonly Snapshot<unknown>[] = [snapshot, rejected, skipped];
+  if (answer.count !== all.reduce((count, part) => count + part.size, 0)) return false;
   const { newest } = answer;
   if (newest === undefined) return true;
-  const known = contents.newest;
-  if (known !== undefined) {
-    return (
-      known.key === newest.key &&
-      known.modRevision === newest.modRevision &&
-      known.createRevision === newest.createRevision &&
-      known.lease === newest.lease &&
-      Buffer.compare(known.value, newest.value) === 0
-    );
-  }
-  // Rare: the newest entry was deleted here. Then all entries are looked at once.
-  const entries = [...Snapshot.records<unknown>(snapshot), ...Snapshot.records<unknown>(rejected), ...Snapshot.records<unknown>(skipped)];
-  const highest = entries.reduce((max, [, entry]) => Math.max(max, entry.modRevision), 0);
-  const entry = entries.find(([key]) => key === newest.key)?.[1];
-  return highest === newest.modRevision && entry?.modRevision === highest && entry.lease === newest.lease;
+  let highest = 0;
+  for (const part of all) for (const [, { modRevision }] of Snapshot.records(part)) highest = Math.max(highest, modRevision);
+  // One transaction gives several keys the same revision, and etcd may name any of them.
+  const known = all.map((part) => Snapshot.entry(part, newest.key)).find((entry) => entry !== undefined);
+  if (highest !== newest.modRevision || !sameWrite(known, newest)) return false;
+  const instance = Snapshot.entry(snapshot, newest.key);
+  const decoded = decode(newest, codec);
+  if (instance === undefined) return decoded.type !== 'instance';
+  return decoded.type === 'instance' && sameValue(instance, decoded, codec);
 }
 
 function change<T>(contents: PrefixContents<T>, events: readonly WireEvent[], revision: number, codec: Codec<T>): PrefixContents<T> {
   const instances: EntryChange<T>[] = [];
   const rejected: EntryChange<RxEtcdError>[] = [];
   const skipped: EntryChange<undefined>[] = [];
-  let { newest } = contents;
   for (const event of events) {
     const { key } = event;
     const decoded = event.type === 'put' ? decode(event, codec) : undefined;
@@ -89,27 +82,13 @@ function change<T>(contents: PrefixContents<T>, events: readonly WireEvent[], re
     else if (contents.rejected.size + rejected.length > 0) rejected.push([key, undefined]);
     if (decoded?.type === 'skipped') skipped.push([key, { value: undefined, modRevision, lease }]);
     else if (contents.skipped.size + skipped.length > 0) skipped.push([key, undefined]);
-    newest = newestAfter(newest, event);
   }
   return {
     snapshot: instances.length === 0 && contents.position > 0 ? contents.snapshot : Snapshot.change(contents.snapshot, instances, revision),
     rejected: rejected.length === 0 ? contents.rejected : Snapshot.change(contents.rejected, rejected, revision),
     skipped: skipped.length === 0 ? contents.skipped : Snapshot.change(contents.skipped, skipped, revision),
     position: revision,
-    newest: newest === contents.newest ? newest : owned(newest),
   };
-}
-
-function newestAfter(newest: WireEntry | undefined, event: WireEvent): WireEntry | undefined {
-  if (event.type === 'delete') return newest?.key === event.key ? undefined : newest;
-  return newest === undefined || event.modRevision >= newest.modRevision ? event : newest;
-}
-
-// A value may be a part of a whole message's memory: kept for long, it would keep the message.
-function owned(entry: WireEntry | undefined): WireEntry | undefined {
-  if (entry === undefined) return undefined;
-  const { key, createRevision, modRevision, lease } = entry;
-  return { key, createRevision, modRevision, lease, value: Uint8Array.from(entry.value) };
 }
 
 type Decoded<T> =
@@ -127,10 +106,36 @@ function decode<T>(entry: WireEntry, codec: Codec<T>): Decoded<T> {
   }
 }
 
-function keepEqual<V>(known: Snapshot<V>, listed: Snapshot<V>): Snapshot<V> {
+function keepEqual<V>(
+  known: Snapshot<V>,
+  listed: Snapshot<V>,
+  equal: (a: SnapshotEntry<V>, b: SnapshotEntry<V>) => boolean,
+): Snapshot<V> {
   const differences: EntryChange<V>[] = [];
   Snapshot.diff(known, listed, (key, before, after) => {
-    if (before?.modRevision !== after?.modRevision || before?.lease !== after?.lease) differences.push([key, after]);
+    if (before === undefined || after === undefined || !sameWrite(before, after) || !equal(before, after)) {
+      differences.push([key, after]);
+    }
   });
   return differences.length === 0 ? known : Snapshot.change(known, differences, listed.revision);
+}
+
+function sameWrite(a: Written | undefined, b: Written): boolean {
+  return a?.modRevision === b.modRevision && a.lease === b.lease;
+}
+
+type Written = Pick<SnapshotEntry<unknown>, 'modRevision' | 'lease'>;
+
+/**
+ * Whether two values are the same by their bytes. The revision alone does not tell: another history
+ * can have written something else at the very same one (seen with a wiped server that had caught up).
+ */
+function sameValue<T>(a: Pick<SnapshotEntry<T>, 'value'>, b: Pick<SnapshotEntry<T>, 'value'>, codec: Codec<T>): boolean {
+  if (Object.is(a.value, b.value)) return true;
+  try {
+    return Buffer.compare(codec.encode(a.value, ''), codec.encode(b.value, '')) === 0;
+  } catch {
+    // A codec that cannot write what it read: taken as changed, which at worst says nothing new.
+    return false;
+  }
 }

@@ -143,7 +143,7 @@ export function followPrefix$<T>(connection: Connection, range: KeyRange, option
             complete: () => {
               const fell = contents !== undefined && listed.position < contents.position;
               const resync = fell ? 'history-replaced' : listBecause;
-              contents = contents === undefined ? listed : replaceContents(contents, listed, resync === 'history-replaced');
+              contents = contents === undefined ? listed : replaceContents(contents, listed, codec, resync === 'history-replaced');
               listBecause = undefined;
               staleSinceMs = undefined;
               subscriber.next(live(resync));
@@ -160,7 +160,7 @@ export function followPrefix$<T>(connection: Connection, range: KeyRange, option
       defer(() => {
         const from = contents as PrefixContents<T>;
         // Asked at once, beside the watch: events are held back until the history is known to be the same.
-        const proof$ = prove ? proveHistory$(link, range, from) : of('same' as const);
+        const proof$ = prove ? proveHistory$(link, range, from, codec) : of('same' as const);
         let held: (readonly WireEvent[])[] | undefined = [];
         let created = false;
         let same = false;
@@ -204,7 +204,7 @@ export function followPrefix$<T>(connection: Connection, range: KeyRange, option
       link.fingerprint$(range).pipe(
         tap((answer) => {
           const from = contents as PrefixContents<T>;
-          if (answer.revision >= from.position && fits(from, answer)) contents = { ...from, position: answer.revision };
+          if (answer.revision >= from.position && fits(from, answer, codec)) contents = { ...from, position: answer.revision };
           else listBecause = 'compacted';
         }),
         ignoreElements(),
@@ -256,9 +256,9 @@ class NeedsList extends Error {
 }
 
 /** Whether the history the contents come from is still the server's, by one small linearizable read. */
-function proveHistory$<T>(link: Link, range: KeyRange, contents: PrefixContents<T>): Observable<'same' | ResyncReason> {
+function proveHistory$<T>(link: Link, range: KeyRange, contents: PrefixContents<T>, codec: Codec<T>): Observable<'same' | ResyncReason> {
   return link.fingerprint$(range, contents.position).pipe(
-    map((answer) => (fits(contents, answer) ? 'same' : 'history-replaced')),
+    map((answer) => (fits(contents, answer, codec) ? 'same' : 'history-replaced')),
     catchError((error: unknown) => {
       switch (toFault(error).kind) {
         case 'future-revision':
