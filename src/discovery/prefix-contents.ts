@@ -15,11 +15,20 @@ export interface PrefixContents<T> {
 }
 
 export function emptyContents<T>(): PrefixContents<T> {
-  return { snapshot: Snapshot.of<T>([]), rejected: Snapshot.of<RxEtcdError>([]), skipped: Snapshot.of<undefined>([]), position: 0 };
+  return {
+    snapshot: Snapshot.of<T>([]),
+    rejected: Snapshot.of<RxEtcdError>([]),
+    skipped: Snapshot.of<undefined>([]),
+    position: 0,
+  };
 }
 
 /** The contents after whole revisions of events. Events already contained are left out. */
-export function applyEvents<T>(contents: PrefixContents<T>, events: readonly WireEvent[], codec: Codec<T>): PrefixContents<T> {
+export function applyEvents<T>(
+  contents: PrefixContents<T>,
+  events: readonly WireEvent[],
+  codec: Codec<T>,
+): PrefixContents<T> {
   const fresh = events.filter((event) => event.modRevision > contents.position);
   const last = fresh.at(-1);
   if (last === undefined) return contents;
@@ -27,8 +36,18 @@ export function applyEvents<T>(contents: PrefixContents<T>, events: readonly Wir
 }
 
 /** The contents with another page of a list. */
-export function addPage<T>(contents: PrefixContents<T>, entries: readonly WireEntry[], revision: number, codec: Codec<T>): PrefixContents<T> {
-  return change(contents, entries.map((entry) => ({ type: 'put', ...entry })), revision, codec);
+export function addPage<T>(
+  contents: PrefixContents<T>,
+  entries: readonly WireEntry[],
+  revision: number,
+  codec: Codec<T>,
+): PrefixContents<T> {
+  return change(
+    contents,
+    entries.map((entry) => ({ type: 'put', ...entry })),
+    revision,
+    codec,
+  );
 }
 
 /**
@@ -58,7 +77,8 @@ export function fits<T>(contents: PrefixContents<T>, answer: Fingerprint, codec:
   const { newest } = answer;
   if (newest === undefined) return true;
   let highest = 0;
-  for (const part of all) for (const [, { modRevision }] of Snapshot.records(part)) highest = Math.max(highest, modRevision);
+  for (const part of all)
+    for (const [, { modRevision }] of Snapshot.records(part)) highest = Math.max(highest, modRevision);
   // One transaction gives several keys the same revision, and etcd may name any of them.
   const known = all.map((part) => Snapshot.entry(part, newest.key)).find((entry) => entry !== undefined);
   if (highest !== newest.modRevision || !sameWrite(known, newest)) return false;
@@ -68,7 +88,12 @@ export function fits<T>(contents: PrefixContents<T>, answer: Fingerprint, codec:
   return decoded.type === 'instance' && sameValue(instance, decoded, codec);
 }
 
-function change<T>(contents: PrefixContents<T>, events: readonly WireEvent[], revision: number, codec: Codec<T>): PrefixContents<T> {
+function change<T>(
+  contents: PrefixContents<T>,
+  events: readonly WireEvent[],
+  revision: number,
+  codec: Codec<T>,
+): PrefixContents<T> {
   const instances: EntryChange<T>[] = [];
   const rejected: EntryChange<RxEtcdError>[] = [];
   const skipped: EntryChange<undefined>[] = [];
@@ -84,7 +109,10 @@ function change<T>(contents: PrefixContents<T>, events: readonly WireEvent[], re
     else if (contents.skipped.size + skipped.length > 0) skipped.push([key, undefined]);
   }
   return {
-    snapshot: instances.length === 0 && contents.position > 0 ? contents.snapshot : Snapshot.change(contents.snapshot, instances, revision),
+    snapshot:
+      instances.length === 0 && contents.position > 0
+        ? contents.snapshot
+        : Snapshot.change(contents.snapshot, instances, revision),
     rejected: rejected.length === 0 ? contents.rejected : Snapshot.change(contents.rejected, rejected, revision),
     skipped: skipped.length === 0 ? contents.skipped : Snapshot.change(contents.skipped, skipped, revision),
     position: revision,
@@ -102,7 +130,10 @@ function decode<T>(entry: WireEntry, codec: Codec<T>): Decoded<T> {
     return value === undefined ? { type: 'skipped' } : { type: 'instance', value };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    return { type: 'rejected', error: new RxEtcdError('decode-failed', `the value of ${JSON.stringify(entry.key)}: ${reason}`, { cause }) };
+    return {
+      type: 'rejected',
+      error: new RxEtcdError('decode-failed', `the value of ${JSON.stringify(entry.key)}: ${reason}`, { cause }),
+    };
   }
 }
 
@@ -130,7 +161,11 @@ type Written = Pick<SnapshotEntry<unknown>, 'modRevision' | 'lease'>;
  * Whether two values are the same by their bytes. The revision alone does not tell: another history
  * can have written something else at the very same one (seen with a wiped server that had caught up).
  */
-function sameValue<T>(a: Pick<SnapshotEntry<T>, 'value'>, b: Pick<SnapshotEntry<T>, 'value'>, codec: Codec<T>): boolean {
+function sameValue<T>(
+  a: Pick<SnapshotEntry<T>, 'value'>,
+  b: Pick<SnapshotEntry<T>, 'value'>,
+  codec: Codec<T>,
+): boolean {
   if (Object.is(a.value, b.value)) return true;
   try {
     return Buffer.compare(codec.encode(a.value, ''), codec.encode(b.value, '')) === 0;

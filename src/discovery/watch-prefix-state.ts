@@ -75,25 +75,45 @@ export interface WatchPrefixOptions<T> {
  * });
  * ```
  */
-export function watchPrefixState$(client: EtcdClient, prefix: string, options?: WatchPrefixOptions<string>): Observable<PrefixState<string>>;
+export function watchPrefixState$(
+  client: EtcdClient,
+  prefix: string,
+  options?: WatchPrefixOptions<string>,
+): Observable<PrefixState<string>>;
 export function watchPrefixState$<T>(
   client: EtcdClient,
   prefix: string,
   options: WatchPrefixOptions<T> & { readonly codec: Codec<T> },
 ): Observable<PrefixState<T>>;
-export function watchPrefixState$<T>(client: EtcdClient, prefix: string, options: WatchPrefixOptions<T> = {}): Observable<PrefixState<T>> {
+export function watchPrefixState$<T>(
+  client: EtcdClient,
+  prefix: string,
+  options: WatchPrefixOptions<T> = {},
+): Observable<PrefixState<T>> {
   const { connection, namespace } = resolveClient(client);
   const key = Buffer.concat([namespace, keyArgument('prefix', prefix)]);
   const all = Uint8Array.of(0);
   const range: KeyRange =
-    key.length === 0 ? { key: all, rangeEnd: all, namespaceBytes: 0 } : { key, rangeEnd: prefixEnd(key), namespaceBytes: namespace.length };
+    key.length === 0
+      ? { key: all, rangeEnd: all, namespaceBytes: 0 }
+      : { key, rangeEnd: prefixEnd(key), namespaceBytes: namespace.length };
   return followPrefix$(connection, range, options);
 }
 
 /** The same over any {@link Connection}: what the tests drive in virtual time. */
-export function followPrefix$<T>(connection: Connection, range: KeyRange, options: WatchPrefixOptions<T>): Observable<PrefixState<T>> {
-  const { codec = text() as unknown as Codec<T>, maxRetries = Infinity, scheduler = asyncScheduler, random = Math.random } = options;
-  if (typeof maxRetries !== 'number' || !(maxRetries >= 0)) throw invalidArgument('options.maxRetries', 'a number from 0', maxRetries);
+export function followPrefix$<T>(
+  connection: Connection,
+  range: KeyRange,
+  options: WatchPrefixOptions<T>,
+): Observable<PrefixState<T>> {
+  const {
+    codec = text() as unknown as Codec<T>,
+    maxRetries = Infinity,
+    scheduler = asyncScheduler,
+    random = Math.random,
+  } = options;
+  if (typeof maxRetries !== 'number' || !(maxRetries >= 0))
+    throw invalidArgument('options.maxRetries', 'a number from 0', maxRetries);
   if (typeof codec.decode !== 'function') throw invalidArgument('options.codec', 'a codec with decode()', codec);
 
   return defer(() => {
@@ -135,7 +155,8 @@ export function followPrefix$<T>(connection: Connection, range: KeyRange, option
           .pipe(
             tap(({ entries, revision }) => {
               listed = addPage(listed, entries, revision, codec);
-              if (contents === undefined) subscriber.next({ status: 'pending', attempt: failures, listed: listed.snapshot.size });
+              if (contents === undefined)
+                subscriber.next({ status: 'pending', attempt: failures, listed: listed.snapshot.size });
             }),
             ignoreElements(),
           )
@@ -143,7 +164,10 @@ export function followPrefix$<T>(connection: Connection, range: KeyRange, option
             complete: () => {
               const fell = contents !== undefined && listed.position < contents.position;
               const resync = fell ? 'history-replaced' : listBecause;
-              contents = contents === undefined ? listed : replaceContents(contents, listed, codec, resync === 'history-replaced');
+              contents =
+                contents === undefined
+                  ? listed
+                  : replaceContents(contents, listed, codec, resync === 'history-replaced');
               listBecause = undefined;
               staleSinceMs = undefined;
               subscriber.next(live(resync));
@@ -204,7 +228,8 @@ export function followPrefix$<T>(connection: Connection, range: KeyRange, option
       link.fingerprint$(range).pipe(
         tap((answer) => {
           const from = contents as PrefixContents<T>;
-          if (answer.revision >= from.position && fits(from, answer, codec)) contents = { ...from, position: answer.revision };
+          if (answer.revision >= from.position && fits(from, answer, codec))
+            contents = { ...from, position: answer.revision };
           else listBecause = 'compacted';
         }),
         ignoreElements(),
@@ -215,10 +240,7 @@ export function followPrefix$<T>(connection: Connection, range: KeyRange, option
       let prove = contents !== undefined;
       return defer(() => {
         if (contents === undefined || listBecause !== undefined) prove = false;
-        return concat(
-          contents === undefined || listBecause !== undefined ? list$(link) : EMPTY,
-          watch$(link, prove),
-        );
+        return concat(contents === undefined || listBecause !== undefined ? list$(link) : EMPTY, watch$(link, prove));
       }).pipe(
         catchError((error: unknown) => {
           if (error instanceof NeedsList) {
@@ -232,9 +254,19 @@ export function followPrefix$<T>(connection: Connection, range: KeyRange, option
           if (fault.kind === 'link' || fault.kind === 'token') return NEVER;
           if (fault.kind === 'compacted' && contents !== undefined && listBecause === undefined) {
             prove = false;
-            return skipCompacted$(link).pipe(catchError(() => of(undefined).pipe(tap(() => (listBecause = 'compacted')), ignoreElements())));
+            return skipCompacted$(link).pipe(
+              catchError(() =>
+                of(undefined).pipe(
+                  tap(() => (listBecause = 'compacted')),
+                  ignoreElements(),
+                ),
+              ),
+            );
           }
-          return concat(troubled$(fault), defer(() => timer(backoffDelayMs(failures, random), scheduler).pipe(ignoreElements())));
+          return concat(
+            troubled$(fault),
+            defer(() => timer(backoffDelayMs(failures, random), scheduler).pipe(ignoreElements())),
+          );
         }),
         repeat(),
       );
@@ -256,7 +288,12 @@ class NeedsList extends Error {
 }
 
 /** Whether the history the contents come from is still the server's, by one small linearizable read. */
-function proveHistory$<T>(link: Link, range: KeyRange, contents: PrefixContents<T>, codec: Codec<T>): Observable<'same' | ResyncReason> {
+function proveHistory$<T>(
+  link: Link,
+  range: KeyRange,
+  contents: PrefixContents<T>,
+  codec: Codec<T>,
+): Observable<'same' | ResyncReason> {
   return link.fingerprint$(range, contents.position).pipe(
     map((answer) => (fits(contents, answer, codec) ? 'same' : 'history-replaced')),
     catchError((error: unknown) => {

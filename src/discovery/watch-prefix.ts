@@ -27,13 +27,21 @@ import { watchPrefixState$, type WatchPrefixOptions } from './watch-prefix-state
  * watchPrefix$(etcd, '/services/user/').subscribe((hosts) => console.log(hosts.revision, [...hosts]));
  * ```
  */
-export function watchPrefix$(client: EtcdClient, prefix: string, options?: WatchPrefixOptions<string>): Observable<Snapshot<string>>;
+export function watchPrefix$(
+  client: EtcdClient,
+  prefix: string,
+  options?: WatchPrefixOptions<string>,
+): Observable<Snapshot<string>>;
 export function watchPrefix$<T>(
   client: EtcdClient,
   prefix: string,
   options: WatchPrefixOptions<T> & { readonly codec: Codec<T> },
 ): Observable<Snapshot<T>>;
-export function watchPrefix$<T>(client: EtcdClient, prefix: string, options?: WatchPrefixOptions<T>): Observable<Snapshot<T>> {
+export function watchPrefix$<T>(
+  client: EtcdClient,
+  prefix: string,
+  options?: WatchPrefixOptions<T>,
+): Observable<Snapshot<T>> {
   const states$ = watchPrefixState$(client, prefix, options as WatchPrefixOptions<T> & { readonly codec: Codec<T> });
   return states$.pipe(
     filter((state) => state.status !== 'pending'),

@@ -106,8 +106,14 @@ function connectionOf(pool: object, scheduler: SchedulerLike, random: () => numb
           members.push(members.shift() as Member);
           attempt = scheduler.now() - health.sinceMs >= PROVEN_AFTER_MS ? 1 : attempt + 1;
           // Counted from the attempt's start, so that the time between two attempts is bounded.
-          const delayMs = Math.max(0, backoffDelayMs(attempt, random) - (attempt > 1 ? scheduler.now() - startedAtMs : 0));
-          return concat(of<LinkState>({ status: 'down', attempt, cause: fault }), timer(delayMs, scheduler).pipe(ignoreElements()));
+          const delayMs = Math.max(
+            0,
+            backoffDelayMs(attempt, random) - (attempt > 1 ? scheduler.now() - startedAtMs : 0),
+          );
+          return concat(
+            of<LinkState>({ status: 'down', attempt, cause: fault }),
+            timer(delayMs, scheduler).pipe(ignoreElements()),
+          );
         }),
       );
     }).pipe(repeat());
@@ -164,7 +170,9 @@ function openLink$({ pool, member, auth, health, scheduler, random }: LinkOption
     // Many calls can find the token expired at once: one authentication serves them all.
     const renewal$ = authenticate$.pipe(share());
     const renewToken$ = (stale: string | undefined): Observable<string | undefined> =>
-      defer(() => (auth.token !== stale ? of(auth.token) : credentials === undefined ? throwError(noCredentials) : renewal$));
+      defer(() =>
+        auth.token !== stale ? of(auth.token) : credentials === undefined ? throwError(noCredentials) : renewal$,
+      );
     const link = memberLink({
       host: member.host,
       client,

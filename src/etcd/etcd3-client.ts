@@ -77,7 +77,10 @@ export function membersOf(pool: object): readonly Member[] {
     connect: (options) => {
       const methods = methodsOf(host);
       const Client = serviceOf(host, 'KV');
-      return { client: new Client(host.host, host.channelCredentials, { ...options, ...host.channelOptions }), methods };
+      return {
+        client: new Client(host.host, host.channelCredentials, { ...options, ...host.channelOptions }),
+        methods,
+      };
     },
   }));
 }
@@ -89,7 +92,10 @@ export function credentialsOf(pool: object): { readonly username: string; readon
 /** The user's own call options. A deadline among them is meant for calls, and would end every stream. */
 export function defaultCallOptionsOf(pool: object, service: string, method: string, isStream: boolean): CallOptions {
   const { defaultCallOptions } = insideOf(pool).options;
-  const options = typeof defaultCallOptions === 'function' ? defaultCallOptions({ service, method, isStream, params: {} }) : defaultCallOptions;
+  const options =
+    typeof defaultCallOptions === 'function'
+      ? defaultCallOptions({ service, method, isStream, params: {} })
+      : defaultCallOptions;
   const { deadline: _, ...rest } = options ?? {};
   return rest;
 }
@@ -132,7 +138,8 @@ function serviceOf(host: HostInside, service: Service): GrpcClientConstructor {
 function methodsOf(host: HostInside): Methods {
   const method = (service: Service, name: string): MethodDefinition => {
     const definition = serviceOf(host, service).service[name];
-    if (definition === undefined) throw new RxEtcdError('unsupported-client', `client: etcd3 has no ${service}.${name}`);
+    if (definition === undefined)
+      throw new RxEtcdError('unsupported-client', `client: etcd3 has no ${service}.${name}`);
     return definition;
   };
   return {

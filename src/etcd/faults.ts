@@ -40,7 +40,8 @@ export class EtcdFault extends Error {
 export function toFault(error: unknown): EtcdFault {
   if (error instanceof EtcdFault) return error;
   const { code, details, message } = (error ?? {}) as { code?: unknown; details?: unknown; message?: unknown };
-  const text = typeof details === 'string' && details !== '' ? details : typeof message === 'string' ? message : String(error);
+  const text =
+    typeof details === 'string' && details !== '' ? details : typeof message === 'string' ? message : String(error);
   return new EtcdFault(kindOf(typeof code === 'number' ? code : undefined, text), text, { cause: error });
 }
 

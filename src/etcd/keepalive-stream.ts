@@ -56,7 +56,13 @@ export function keepAliveStream(
   };
 
   const openStream = (): StreamState => {
-    const state: StreamState = { duplex: options.open(), leases: new Map(), due: new BTree(), alarm: undefined, closed: false };
+    const state: StreamState = {
+      duplex: options.open(),
+      leases: new Map(),
+      due: new BTree(),
+      alarm: undefined,
+      closed: false,
+    };
     const fail = (error: unknown): void => {
       if (state.closed) return;
       close(state);

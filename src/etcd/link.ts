@@ -52,7 +52,8 @@ export interface WatchRequest {
  * What a watch tells. `events` holds whole responses: fragments are joined, revisions rise, and all
  * events of a revision are in one message.
  */
-export type WatchMessage = { readonly type: 'created' } | { readonly type: 'events'; readonly events: readonly WireEvent[] };
+export type WatchMessage =
+  { readonly type: 'created' } | { readonly type: 'events'; readonly events: readonly WireEvent[] };
 
 /** A granted lease: the TTL can be larger than the asked one. */
 export interface GrantedLease {

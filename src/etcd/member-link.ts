@@ -1,8 +1,30 @@
-import { EMPTY, Observable, catchError, concat, concatMap, defer, expand, map, of, throwError, type SchedulerLike } from 'rxjs';
+import {
+  EMPTY,
+  Observable,
+  catchError,
+  concat,
+  concatMap,
+  defer,
+  expand,
+  map,
+  of,
+  throwError,
+  type SchedulerLike,
+} from 'rxjs';
 import { defaultCallOptionsOf, type Methods } from './etcd3-client.ts';
 import { EtcdFault, toFault } from './faults.ts';
 import { keepAliveStream } from './keepalive-stream.ts';
-import type { Fingerprint, KeyRange, Link, ListPage, TxnCompare, TxnOperation, TxnRequest, WatchMessage, WatchRequest } from './link.ts';
+import type {
+  Fingerprint,
+  KeyRange,
+  Link,
+  ListPage,
+  TxnCompare,
+  TxnOperation,
+  TxnRequest,
+  WatchMessage,
+  WatchRequest,
+} from './link.ts';
 import { unary$, withMetadata, type CallOptions, type Duplex, type GrpcClient, type MethodDefinition } from './rpc.ts';
 import { watchStream } from './watch-stream.ts';
 import { toEntry, type StockRangeResponse } from './wire.ts';
@@ -50,7 +72,9 @@ export function memberLink(options: MemberLinkOptions): Link {
   const call$ = <R>(method: MethodDefinition, request: object): Observable<R> =>
     defer(() => {
       const used = options.token();
-      const once$ = defer(() => unary$<R>(client, method, request, callOptions(method, false), CALL_TIMEOUT_MS, () => scheduler.now()));
+      const once$ = defer(() =>
+        unary$<R>(client, method, request, callOptions(method, false), CALL_TIMEOUT_MS, () => scheduler.now()),
+      );
       return once$.pipe(
         catchError((error: unknown) => {
           if (toFault(error).kind !== 'token') return throwError(() => error);
@@ -69,7 +93,12 @@ export function memberLink(options: MemberLinkOptions): Link {
     });
 
   const duplex = (method: MethodDefinition): Duplex =>
-    client.makeBidiStreamRequest(method.path, method.requestSerialize, method.responseDeserialize, callOptions(method, true));
+    client.makeBidiStreamRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      callOptions(method, true),
+    );
 
   const streamed = { onFault, onAnswer };
   const watch$ = watchStream({ ...streamed, open: () => duplex(methods.watch) });
@@ -80,7 +109,8 @@ export function memberLink(options: MemberLinkOptions): Link {
     random: options.random,
   });
 
-  const count$ = (range: KeyRange): Observable<unknown> => call$(methods.range, { ...rangeFields(range), count_only: true, limit: 1 });
+  const count$ = (range: KeyRange): Observable<unknown> =>
+    call$(methods.range, { ...rangeFields(range), count_only: true, limit: 1 });
 
   return {
     host: options.host,
@@ -94,7 +124,8 @@ export function memberLink(options: MemberLinkOptions): Link {
         sort_order: 'Descend',
         sort_target: 'Mod',
       }).pipe(map((response) => fingerprint(response, range))),
-    watch$: (request) => watch$(request).pipe(catchError((error: unknown) => recheckDenied$(toFault(error), request, count$, onFault))),
+    watch$: (request) =>
+      watch$(request).pipe(catchError((error: unknown) => recheckDenied$(toFault(error), request, count$, onFault))),
     grant$: (ttlSeconds, leaseId) =>
       call$<{ ID: string; TTL: string; error: string }>(methods.leaseGrant, { TTL: ttlSeconds, ID: leaseId }).pipe(
         map(({ ID, TTL, error }) => {
@@ -105,7 +136,9 @@ export function memberLink(options: MemberLinkOptions): Link {
     revoke$: (leaseId) =>
       call$(methods.leaseRevoke, { ID: leaseId }).pipe(
         map(() => undefined),
-        catchError((error: unknown) => (toFault(error).kind === 'lease-gone' ? of(undefined) : throwError(() => error))),
+        catchError((error: unknown) =>
+          toFault(error).kind === 'lease-gone' ? of(undefined) : throwError(() => error),
+        ),
       ),
     txn$: (request) => txn$((body) => call$<StockTxnResponse>(methods.txn, body), request),
   };
@@ -124,7 +157,9 @@ function recheckDenied$(
   if (fault.kind !== 'permission-denied' && fault.kind !== 'token') return throwError(() => fault);
   return count$(request.range).pipe(
     concatMap(() => {
-      const expired = new EtcdFault('token', `the token of the watch stream is no longer valid: ${fault.message}`, { cause: fault });
+      const expired = new EtcdFault('token', `the token of the watch stream is no longer valid: ${fault.message}`, {
+        cause: fault,
+      });
       onFault(expired);
       return throwError(() => expired);
     }),
@@ -160,7 +195,10 @@ function list$(range$: (request: object) => Observable<StockRangeResponse>, rang
       if (!response.more || last === undefined) return EMPTY;
       return page$(Buffer.concat([last.key, Buffer.alloc(1)]), revision, nextLimit(response));
     }),
-    map(({ response, revision }) => ({ revision, entries: response.kvs.map((kv) => toEntry(kv, range.namespaceBytes)) })),
+    map(({ response, revision }) => ({
+      revision,
+      entries: response.kvs.map((kv) => toEntry(kv, range.namespaceBytes)),
+    })),
   );
 }
 
@@ -190,7 +228,9 @@ function txn$(call$: (body: object) => Observable<StockTxnResponse>, request: Tx
         revision: Number(response.header.revision),
         results: operations.map((operation, index) => {
           if (operation.type !== 'get') return [];
-          return (response.responses[index]?.response_range?.kvs ?? []).map((kv) => toEntry(kv, operation.range.namespaceBytes));
+          return (response.responses[index]?.response_range?.kvs ?? []).map((kv) =>
+            toEntry(kv, operation.range.namespaceBytes),
+          );
         }),
       };
     }),

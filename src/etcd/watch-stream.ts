@@ -43,7 +43,13 @@ export function watchStream(options: WatchStreamOptions): (request: WatchRequest
   };
 
   const openStream = (): StreamState => {
-    const state: StreamState = { duplex: options.open(), watchers: new Map(), unanswered: [], nextId: 1, closed: false };
+    const state: StreamState = {
+      duplex: options.open(),
+      watchers: new Map(),
+      unanswered: [],
+      nextId: 1,
+      closed: false,
+    };
     const fail = (error: unknown): void => {
       // grpc tells of one failure twice, as `error` and as `end`; and of our own cancel too.
       if (state.closed) return;

@@ -1,5 +1,7 @@
 /** One write of a transaction. */
-export type Write = { readonly type: 'put'; readonly key: string; readonly value: string } | { readonly type: 'delete'; readonly key: string };
+export type Write =
+  | { readonly type: 'put'; readonly key: string; readonly value: string }
+  | { readonly type: 'delete'; readonly key: string };
 
 /**
  * etcd's own HTTP gateway: the oracle writes through it, so that nothing under test, etcd3 and grpc

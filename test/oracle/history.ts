@@ -62,10 +62,14 @@ export class History {
     const expected = [...this.stateAt(era, revision)].filter(([key]) => key.startsWith(prefix));
     expected.sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
     const got = [...map];
-    if (got.length !== expected.length) return `${got.length} keys, expected ${expected.length}, at revision ${revision}`;
-    const wrong = got.findIndex(([key, value], index) => key !== expected[index]?.[0] || value !== expected[index]?.[1]);
+    if (got.length !== expected.length)
+      return `${got.length} keys, expected ${expected.length}, at revision ${revision}`;
+    const wrong = got.findIndex(
+      ([key, value], index) => key !== expected[index]?.[0] || value !== expected[index]?.[1],
+    );
     if (wrong === -1) return undefined;
-    const show = (entry: readonly [string, string] | undefined): string => (entry === undefined ? 'nothing' : `${entry[0]}=${entry[1].slice(0, 30)}`);
+    const show = (entry: readonly [string, string] | undefined): string =>
+      entry === undefined ? 'nothing' : `${entry[0]}=${entry[1].slice(0, 30)}`;
     return `${show(got[wrong])}, expected ${show(expected[wrong])}, at revision ${revision}`;
   }
 }

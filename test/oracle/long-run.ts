@@ -3,7 +3,11 @@ import { runSeed } from './run-seed.ts';
 
 // npm run oracle -- [--seeds 200] [--from 1] [--jobs 2]: stops with a non-zero code when a snapshot was wrong.
 const { values } = parseArgs({
-  options: { seeds: { type: 'string', default: '200' }, from: { type: 'string', default: '1' }, jobs: { type: 'string', default: '2' } },
+  options: {
+    seeds: { type: 'string', default: '200' },
+    from: { type: 'string', default: '1' },
+    jobs: { type: 'string', default: '2' },
+  },
 });
 const first = Number(values.from);
 const count = Number(values.seeds);

@@ -13,7 +13,22 @@ export interface SeedResult {
   readonly actions: readonly string[];
 }
 
-const KEYS = ['p/a', 'p/b', 'p/c', 'p/d', 'p/x/1', 'p/x/2', 'p/x/\u{1F600}', 'p/x/\uFFFD', 'p/小王', 'q/1', 'q/2', 'q/3', 'p', 'r'];
+const KEYS = [
+  'p/a',
+  'p/b',
+  'p/c',
+  'p/d',
+  'p/x/1',
+  'p/x/2',
+  'p/x/\u{1F600}',
+  'p/x/\uFFFD',
+  'p/小王',
+  'q/1',
+  'q/2',
+  'q/3',
+  'p',
+  'r',
+];
 
 /**
  * One run of the oracle: a single writer and random faults against one etcd, watchers of several prefixes
@@ -40,7 +55,11 @@ export async function runSeed(seed: number, actionCount = 14): Promise<SeedResul
     oracleWatcher('x/ in the namespace p/', watchPrefixState$(etcd.namespace('p/'), 'x/'), 'p/x/', (key) => `p/${key}`),
   ];
 
-  const put = (size = 8): Write => ({ type: 'put', key: pick(KEYS), value: `${seed}-${history.era}-${history.revision}-${int(1e9)}`.padEnd(size, '.') });
+  const put = (size = 8): Write => ({
+    type: 'put',
+    key: pick(KEYS),
+    value: `${seed}-${history.era}-${history.revision}-${int(1e9)}`.padEnd(size, '.'),
+  });
   const transaction = (): Write[] => {
     const present = history.keys();
     const writes = new Map<string, Write>();
@@ -183,7 +202,10 @@ export async function runSeed(seed: number, actionCount = 14): Promise<SeedResul
       await act[name]?.();
       if (random() < 0.5) await delay(int(250));
     }
-    await commit([{ type: 'put', key: 'p/x/end', value: 'end' }, { type: 'put', key: 'q/end', value: 'end' }]);
+    await commit([
+      { type: 'put', key: 'p/x/end', value: 'end' },
+      { type: 'put', key: 'q/end', value: 'end' },
+    ]);
     const { era, revision: end } = history;
     for (const watcher of watchers) {
       await eventually(
@@ -191,12 +213,18 @@ export async function runSeed(seed: number, actionCount = 14): Promise<SeedResul
           if (watcher.failure !== undefined) throw watcher.failure as Error;
           return watcher.last?.status === 'live' && watcher.last.snapshot.revision === end;
         },
-        { withinMs: 40_000, what: `the last state for ${watcher.name} (era ${era}, revision ${end}, has ${watcher.last?.status} ${watcher.last?.snapshot.revision})` },
+        {
+          withinMs: 40_000,
+          what: `the last state for ${watcher.name} (era ${era}, revision ${end}, has ${watcher.last?.status} ${watcher.last?.snapshot.revision})`,
+        },
       );
     }
     return { actions, snapshots: watchers.reduce((sum, watcher) => sum + watcher.judge(history), 0) };
   } catch (error) {
-    throw new Error(`seed ${seed}, after ${actions.join(', ')}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new Error(
+      `seed ${seed}, after ${actions.join(', ')}: ${error instanceof Error ? error.message : String(error)}`,
+      { cause: error },
+    );
   } finally {
     for (const watcher of watchers) watcher.unsubscribe();
     etcd.close();

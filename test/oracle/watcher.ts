@@ -59,12 +59,21 @@ export function oracleWatcher(
       subscription?.unsubscribe();
     },
     judge(history) {
-      return runs.reduce((sum, run, index) => sum + judgeRun(`${name}, subscription ${index}`, run, history, prefix, restore), 0);
+      return runs.reduce(
+        (sum, run, index) => sum + judgeRun(`${name}, subscription ${index}`, run, history, prefix, restore),
+        0,
+      );
     },
   };
 }
 
-function judgeRun(name: string, run: readonly Emitted[], history: History, prefix: string, restore: (key: string) => string): number {
+function judgeRun(
+  name: string,
+  run: readonly Emitted[],
+  history: History,
+  prefix: string,
+  restore: (key: string) => string,
+): number {
   let era = 0;
   let judged = 0;
   let before: Emitted | undefined;
@@ -73,7 +82,9 @@ function judgeRun(name: string, run: readonly Emitted[], history: History, prefi
     if (snapshot === before?.snapshot) continue;
     const replaced = state.status === 'live' && state.resync === 'history-replaced';
     if (before !== undefined && snapshot.revision <= before.snapshot.revision && !replaced) {
-      throw new Error(`${name}: revision ${snapshot.revision} after ${before.snapshot.revision}, and no history was replaced`);
+      throw new Error(
+        `${name}: revision ${snapshot.revision} after ${before.snapshot.revision}, and no history was replaced`,
+      );
     }
     const map = new Map([...snapshot].map(([key, value]) => [restore(key), value]));
     const reasons: string[] = [];
@@ -84,7 +95,10 @@ function judgeRun(name: string, run: readonly Emitted[], history: History, prefi
       if (reason !== undefined) reasons.push(`era ${candidate}: ${reason}`);
       return reason === undefined;
     });
-    if (found === undefined) throw new Error(`${name}: snapshot ${judged} (${state.status}) is wrong: ${reasons.join('; ') || 'a replaced history was reported, and there was none'}`);
+    if (found === undefined)
+      throw new Error(
+        `${name}: snapshot ${judged} (${state.status}) is wrong: ${reasons.join('; ') || 'a replaced history was reported, and there was none'}`,
+      );
     era = found;
     judged += 1;
     before = state;
