@@ -3,7 +3,10 @@ import {
   BehaviorSubject,
   concat,
   defer,
+  delay,
+  ignoreElements,
   map,
+  mergeMap,
   NEVER,
   Observable,
   of,
@@ -234,6 +237,13 @@ describe('balance', () => {
     });
   });
 
+  it('ejects only for failures in a row', () => {
+    const call = balance(of(hostsOf('a', 'b')), inTurn(), { ejection: { failures: 2 } });
+    const answers = ['ok', 'down', 'ok', 'ok', 'ok', 'down', 'ok', 'ok'];
+    for (const answer of answers) collect(call(() => (answer === 'ok' ? of(answer) : throwError(() => answer))));
+    expect(collect(call.states$.pipe(statuses()))).toEqual(['a healthy, b healthy']);
+  });
+
   it('makes a call again elsewhere when its host leaves, if asked to', () => {
     run((scheduler, { cold, hot, expectObservable, expectSubscriptions }) => {
       const hosts$ = hot('-x--y--z-', { x: hostsOf('a', 'b'), y: hostsOf('b'), z: hostsOf('b', 'c') });
@@ -253,6 +263,19 @@ describe('balance', () => {
       const calls: Observable<string>[] = [cold('-----s|'), cold('--r|')];
       const call = balance(hosts$, inTurn(), { scheduler });
       expectObservable(call(() => calls.shift() ?? NEVER, { restartWhenGone: true })).toBe('----------r|');
+    });
+  });
+
+  it('does not take for leaving that the selector still gave a host that had left', () => {
+    run((scheduler, { cold, hot, expectObservable }) => {
+      const hosts$ = hot('x--n-', { x: hostsOf('a'), n: hostsOf() });
+      const call = balance(hosts$, (source) => source.pipe(delay(3, scheduler), inTurn()), { scheduler });
+      const answers: Observable<string>[] = [cold('-s|')];
+      const late$ = timer(4, scheduler).pipe(
+        mergeMap(() => call(() => answers.shift() ?? NEVER, { restartWhenGone: true })),
+      );
+      expectObservable(call.states$.pipe(take(1), ignoreElements())).toBe('---|');
+      expectObservable(late$).toBe('-----s|');
     });
   });
 

@@ -60,6 +60,24 @@ describe('weighted', () => {
     expect(Math.abs((countPicks(selector, 70).get('a') as number) - 40)).toBeLessThanOrEqual(1);
   });
 
+  it('keeps the turns of those who stay spread out while others come and go', () => {
+    const lights = Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`light ${i}`, 1]));
+    const staying = { heavy: 90, ...lights };
+    for (const picksWithGuest of [1, 2, 5]) {
+      const subject = selecting(byWeight(3), weightsOf(staying));
+      for (let i = 0; i < 300; i++) {
+        subject.become(weightsOf({ ...staying, guest: 60 }));
+        countPicks(subject.selector, picksWithGuest);
+        subject.become(weightsOf(staying));
+        countPicks(subject.selector, 1);
+      }
+      const picked = Array.from({ length: 99 }, () => (subject.selector.pickEntry()?.[0] === 'heavy' ? 'H' : 'l')).join(
+        '',
+      );
+      expect(picked).not.toMatch(/lll|H{15}/);
+    }
+  });
+
   it('follows a changed weight from then on', () => {
     const subject = selecting(byWeight(1), weightsOf({ a: 1, b: 1 }));
     countPicks(subject.selector, 101);
