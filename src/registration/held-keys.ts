@@ -54,7 +54,9 @@ export function holdKeys<T>(options: HoldKeysOptions<T>): Observable<KeyState<T>
   return new Observable<KeyState<T>>((subscriber) => {
     let seen: readonly SeenKey[] | undefined;
     let desired: Desired<T> | undefined;
-    let held: PresentValues<T> | undefined;
+    let isHeld = false;
+    // What we made of the keys: whatever else they are is somebody else's doing.
+    let made: readonly Uint8Array[] | undefined;
     let busy = false;
     let attempt = 0;
     let watches: Subscription | undefined;
@@ -87,7 +89,7 @@ export function holdKeys<T>(options: HoldKeysOptions<T>): Observable<KeyState<T>
         return false;
       }
       attempt += 1;
-      if (held === undefined) subscriber.next({ status: 'pending', attempt, cause: fault });
+      if (!isHeld) subscriber.next({ status: 'pending', attempt, cause: fault });
       if (fault.kind === 'lease-gone') options.onDoubt();
       return true;
     };
@@ -95,13 +97,10 @@ export function holdKeys<T>(options: HoldKeysOptions<T>): Observable<KeyState<T>
     const step = (): void => {
       if (busy || desired === undefined || subscriber.closed) return;
       const now = situation();
-      if (held !== undefined && seen !== undefined) {
-        const cause = disturbance(now, held.bytes);
-        if (cause !== undefined) {
-          held = undefined;
-          disturbed(cause);
-          return;
-        }
+      const cause = made && disturbance(now, made);
+      if (cause !== undefined) {
+        disturbed(cause);
+        return;
       }
       const plan = planKeys(now);
       switch (plan.type) {
@@ -124,17 +123,20 @@ export function holdKeys<T>(options: HoldKeysOptions<T>): Observable<KeyState<T>
       attempt = 0;
       if (as.status === 'absent') {
         memory.everHeld = false;
-        held = undefined;
+        isHeld = false;
         subscriber.next({ status: 'withdrawn' });
         return;
       }
       if (options.confirm === 'watch' && !known.every(({ watched }) => watched)) return;
       memory.everHeld = true;
-      held = as;
+      isHeld = true;
+      made = as.bytes;
       subscriber.next({ status: 'held', present: as, revision: Math.max(...known.map(({ entry }) => entry?.modRevision ?? 0)) });
     };
 
     const disturbed = (cause: Error): void => {
+      isHeld = false;
+      made = undefined;
       const now = scheduler.now();
       memory.repairs = now - memory.disturbedAtMs > PEACE_MS ? 1 : memory.repairs + 1;
       memory.disturbedAtMs = now;
@@ -146,12 +148,13 @@ export function holdKeys<T>(options: HoldKeysOptions<T>): Observable<KeyState<T>
 
     const write = (request: TxnRequest): void => {
       busy = true;
+      const target = request.then.some(({ type }) => type === 'put') ? situation().wanted : undefined;
       subscriber.add(
         link.txn$(request).subscribe({
           next: (answer) => {
             seen = seenAfter(situation(), request, answer);
             const wrote = answer.succeeded && request.then.some(({ type }) => type !== 'get');
-            if (wrote) held = undefined;
+            if (wrote) made = target;
             // From the write itself on, so that the watch tells of it.
             if (watches === undefined) watch(wrote ? answer.revision : answer.revision + 1);
             busy = false;
@@ -229,8 +232,9 @@ function seenFromWatch(known: SeenKey, message: WatchMessage, startRevision: num
 
 /** Why the keys are not what we made them, when they are not. */
 function disturbance(situation: Situation, bytes: readonly Uint8Array[]): Error | undefined {
+  if (situation.seen === undefined) return undefined;
   for (const [index, { name }] of situation.keys.entries()) {
-    const entry = situation.seen?.[index]?.entry;
+    const entry = situation.seen[index]?.entry;
     const key = JSON.stringify(name);
     if (entry === undefined) return new RxEtcdError('key-conflict', `key ${key} was deleted: by somebody else, or with its lease`);
     if (!isOwn(situation, entry.lease) || !equalBytes(entry.value, bytes[index] as Uint8Array)) {

@@ -96,14 +96,14 @@ function stateOf<T>(
   const { leaseId, ttlSeconds, renewalLateMs } = lease;
   switch (keyState?.status) {
     case undefined:
-      // After a reconnect: the lease lives, the keys are being looked at.
-      return wasThere ? undefined : { status: 'registering', attempt: 0 };
-    case 'pending': {
-      if (wasThere && keyState.cause === undefined) return undefined;
+      // After a reconnect: the lease lives, the keys are being looked at. Or it is a new lease, on the same way.
+      return wasThere || last?.status === 'registering' ? undefined : { status: 'registering', attempt: 0 };
+    case 'pending':
       return { status: 'registering', attempt: keyState.attempt, ...(keyState.cause && { cause: keyState.cause }) };
-    }
     case 'gone':
-      return { status: 'lost', cause: keyState.cause };
+      return wasThere || last?.status === 'lost'
+        ? { status: 'lost', cause: keyState.cause }
+        : { status: 'registering', attempt: 0, cause: keyState.cause };
     case 'withdrawn':
       return { status: 'withdrawn', leaseId };
     case 'held': {
