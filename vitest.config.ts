@@ -1,9 +1,11 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 // As Node imports CommonJS packages, which is what users get.
 const deps = { interopDefault: false };
 
 export default defineConfig({
+  resolve: { alias: { 'rx-etcd': fileURLToPath(new URL('src/index.ts', import.meta.url)) } },
   test: {
     coverage: {
       provider: 'v8',
@@ -12,6 +14,7 @@ export default defineConfig({
     },
     projects: [
       {
+        extends: true,
         test: {
           name: 'unit',
           deps,
@@ -21,6 +24,7 @@ export default defineConfig({
         },
       },
       {
+        extends: true,
         // Each of these files starts real servers: more files at once than a small machine has cores would
         // only make all of them slow.
         test: {

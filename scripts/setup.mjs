@@ -182,7 +182,8 @@ function hasCommand(command) {
  */
 function run(command, args, cwd) {
   const result = spawnSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
-  const output = result.error === undefined ? `${result.stdout}${result.stderr}` : `${command}: ${result.error.message}`;
+  const output =
+    result.error === undefined ? `${result.stdout}${result.stderr}` : `${command}: ${result.error.message}`;
   return { ok: result.status === 0, output };
 }
 
@@ -198,7 +199,7 @@ function say(text) {
  * @returns {Promise<() => void>}
  */
 async function lock(path) {
-  for (let said = false; ; ) {
+  for (let said = false; ;) {
     try {
       writeFileSync(path, String(process.pid), { flag: 'wx' });
       return () => {

@@ -42,7 +42,10 @@ test('two members cut off leave nobody with quorum', async () => {
   cluster.partition(0);
   cluster.partition(1);
   for (const index of [0, 1, 2]) {
-    await eventually(async () => !(await isHealthy(index)), { withinMs: 20_000, what: `member ${index} without quorum` });
+    await eventually(async () => !(await isHealthy(index)), {
+      withinMs: 20_000,
+      what: `member ${index} without quorum`,
+    });
   }
   cluster.heal(0);
   cluster.heal(1);

@@ -27,7 +27,11 @@ afterEach(async () => {
 });
 
 /** A client that remembers what it got and how it ended. */
-async function client(): Promise<{ readonly socket: Socket; readonly got: () => string; readonly error: () => string }> {
+async function client(): Promise<{
+  readonly socket: Socket;
+  readonly got: () => string;
+  readonly error: () => string;
+}> {
   const socket = connect(proxy.port, '127.0.0.1');
   let got = '';
   let failure = '';
