@@ -51,9 +51,15 @@ export function diffTrees<V>(
   diffAgainst(
     a,
     b,
-    (key, value) => void found.push([key, value, undefined]),
-    (key, value) => void found.push([key, undefined, value]),
-    (key, old, now) => void (old === now || found.push([key, old, now])),
+    (key, value) => {
+      found.push([key, value, undefined]);
+    },
+    (key, value) => {
+      found.push([key, undefined, value]);
+    },
+    (key, old, now) => {
+      if (old !== now) found.push([key, old, now]);
+    },
   );
   // The walk visits shared structure in an order of its own.
   found.sort(([x], [y]) => a._compare(x, y));

@@ -7,12 +7,10 @@ import {
   concat,
   concatMap,
   defer,
-  endWith,
   ignoreElements,
   map,
   merge,
   of,
-  reduce,
   repeat,
   startWith,
   switchMap,
@@ -27,7 +25,7 @@ import { RxEtcdError, invalidArgument } from '../errors.ts';
 import { backoffDelayMs } from '../etcd/backoff.ts';
 import { resolveClient } from '../etcd/connection.ts';
 import type { EtcdClient } from '../etcd/etcd3-client.ts';
-import { EtcdFault, fatalError, toFault } from '../etcd/faults.ts';
+import { fatalError, toFault, type EtcdFault } from '../etcd/faults.ts';
 import { keyArgument, prefixEnd } from '../etcd/keys.ts';
 import type { Connection, KeyRange, Link, WireEvent } from '../etcd/link.ts';
 import { addPage, applyEvents, emptyContents, fits, replaceContents, type PrefixContents } from './prefix-contents.ts';
@@ -188,34 +186,34 @@ export function followPrefix$<T>(
         let held: (readonly WireEvent[])[] | undefined = [];
         let created = false;
         let same = false;
-        const apply = (events: readonly WireEvent[]): Observable<PrefixState<T>> => {
+        const apply$ = (events: readonly WireEvent[]): Observable<PrefixState<T>> => {
           const before = contents;
           contents = applyEvents(contents as PrefixContents<T>, events, codec);
           return contents.snapshot === before?.snapshot && contents.rejected === before.rejected ? EMPTY : of(live());
         };
-        const release = (): Observable<PrefixState<T>> => {
+        const release$ = (): Observable<PrefixState<T>> => {
           if (!created || !same || held === undefined) return EMPTY;
           const backlog = held;
           held = undefined;
           const resumed = staleSinceMs !== undefined;
           proven();
-          return concat(resumed ? of(live()) : EMPTY, ...backlog.map((events) => defer(() => apply(events))));
+          return concat(resumed ? of(live()) : EMPTY, ...backlog.map((events) => defer(() => apply$(events))));
         };
         return merge(
           proof$.pipe(
             concatMap((verdict) => {
               if (verdict !== 'same') return throwError(() => new NeedsList(verdict));
               same = true;
-              return release();
+              return release$();
             }),
           ),
           link.watch$({ range, startRevision: from.position + 1 }).pipe(
             concatMap((message) => {
               if (message.type === 'created') {
                 created = true;
-                return release();
+                return release$();
               }
-              if (held === undefined) return apply(message.events);
+              if (held === undefined) return apply$(message.events);
               held.push(message.events);
               return EMPTY;
             }),
@@ -247,7 +245,9 @@ export function followPrefix$<T>(
             listBecause = error.reason;
             return EMPTY;
           }
-          const fault = toFault(error);
+          // Not etcd's doing but a mistake in code: taken for weather, it would be silence for ever.
+          if (!(error instanceof EtcdFault)) return throwError(() => error);
+          const fault = error;
           const fatal = fatalError(fault);
           if (fatal !== undefined) return throwError(() => fatal);
           // The link is lost: its successor comes through link$, and the state with it.

@@ -223,9 +223,9 @@ function ready$(client: GrpcClient, member: Member, scheduler: SchedulerLike): O
     };
     look();
   });
-  const tooLong = (): Observable<never> =>
+  const tooLong$ = (): Observable<never> =>
     throwError(() => new EtcdFault('link', `no connection to ${member.host} within ${CONNECT_TIMEOUT_MS} ms`));
-  return ready$.pipe(timeout({ first: CONNECT_TIMEOUT_MS, with: tooLong, scheduler }));
+  return ready$.pipe(timeout({ first: CONNECT_TIMEOUT_MS, with: tooLong$, scheduler }));
 }
 
 /**

@@ -60,7 +60,7 @@ interface HostInside {
 
 /** The parts of a client, or a thrown error that says what is wrong with it. */
 export function clientParts(client: EtcdClient): ClientParts {
-  const inside = client as unknown as { readonly pool?: Partial<PoolInside>; readonly prefix?: unknown } | undefined;
+  const inside = client as unknown as { readonly pool?: Partial<PoolInside>; readonly prefix?: unknown } | null;
   if (inside === null || typeof inside !== 'object' || inside.pool === undefined) {
     throw invalidArgument('client', 'an Etcd3 or a Namespace of the etcd3 package', client);
   }
@@ -96,8 +96,8 @@ export function defaultCallOptionsOf(pool: object, service: string, method: stri
     typeof defaultCallOptions === 'function'
       ? defaultCallOptions({ service, method, isStream, params: {} })
       : defaultCallOptions;
-  const { deadline: _, ...rest } = options ?? {};
-  return rest;
+  const { interceptors } = options ?? {};
+  return interceptors === undefined ? {} : { interceptors };
 }
 
 /** Calls back once, when the etcd3 client is closed; at once when it is closed already. */

@@ -47,7 +47,7 @@ export function toFault(error: unknown): EtcdFault {
 
 /** The public error for a fault that retrying cannot cure, or `undefined` when it can. */
 export function fatalError(fault: EtcdFault): RxEtcdError | undefined {
-  const hint = FATAL_HINTS[fault.kind as keyof typeof FATAL_HINTS];
+  const hint: string | undefined = FATAL_HINTS[fault.kind as keyof typeof FATAL_HINTS];
   if (hint === undefined) return undefined;
   return new RxEtcdError(fault.kind as RxEtcdErrorCode, `${fault.message}: ${hint}`, { cause: fault.cause ?? fault });
 }
