@@ -1,0 +1,95 @@
+import { Observable, Subscription, asyncScheduler, type MonoTypeOperatorFunction, type SchedulerLike } from 'rxjs';
+import { invalidArgument } from '../errors.ts';
+import { durationMs } from './durations.ts';
+import { resyncOf, snapshotIn, statusOf, withResync, type Known } from './known.ts';
+
+export interface SettleOptions {
+  /** The longest that a change waits, however long the burst. At least `ms`. Default: ten times `ms`. */
+  readonly maxDelayMs?: number;
+  /** The clock and timers. Default: RxJS's `asyncScheduler`. */
+  readonly scheduler?: SchedulerLike;
+}
+
+/**
+ * Makes one snapshot of a burst: the latest, when there was no other for `ms`.
+ *
+ * ```text
+ * source       a-----bcd-----------efghijklmnop----|
+ * settle(3)    a----------d-----------------n----p-|   maxDelayMs: 9
+ * ```
+ *
+ * The first snapshot passes at once, and so does everything but a further snapshot in the same status: that
+ * contact was lost or is back is known without delay, with the latest snapshot. A change never waits
+ * longer than `maxDelayMs`. The reason of a resync is carried over to the state that is emitted. Takes
+ * states or snapshots and gives the same. When the source completes, what waits comes first; an error
+ * passes at once, without it.
+ *
+ * Cold. Throws `invalid-argument` for durations out of range. Unsubscribing ends the timers.
+ *
+ * @example
+ * ```ts
+ * import { Etcd3 } from 'etcd3';
+ * import { settle, watchPrefix$ } from 'rx-etcd';
+ *
+ * const etcd = new Etcd3({ hosts: ['http://127.0.0.1:2379'] });
+ * watchPrefix$(etcd, '/services/user/').pipe(settle(100)).subscribe((hosts) => console.log(hosts.size));
+ * ```
+ */
+export function settle<K extends Known<unknown>>(ms: number, options: SettleOptions = {}): MonoTypeOperatorFunction<K> {
+  const quietMs = durationMs('ms', ms);
+  const { maxDelayMs = Math.min(10 * quietMs, 2 ** 31 - 1), scheduler = asyncScheduler } = options;
+  if (durationMs('options.maxDelayMs', maxDelayMs) < quietMs) throw invalidArgument('options.maxDelayMs', 'at least ms', maxDelayMs);
+  return (source) =>
+    new Observable<K>((subscriber) => {
+      let shown: Known<unknown> | undefined;
+      let waiting: Known<unknown> | undefined;
+      let quiet = Subscription.EMPTY;
+      let ceiling = Subscription.EMPTY;
+
+      const stopTimers = (): void => {
+        quiet.unsubscribe();
+        ceiling.unsubscribe();
+      };
+      const show = (known: Known<unknown>): void => {
+        stopTimers();
+        waiting = undefined;
+        shown = known;
+        subscriber.next(known as K);
+      };
+      const showWaiting = (): void => {
+        if (waiting !== undefined) show(waiting);
+      };
+
+      subscriber.add(stopTimers);
+      return source.subscribe({
+        next: (known) => {
+          const next = waiting === undefined ? known : withResync(known, strongerResync(waiting, known));
+          if (shown === undefined || !belongsToBurst(waiting ?? shown, known)) {
+            show(next);
+            return;
+          }
+          if (waiting === undefined) ceiling = scheduler.schedule(showWaiting, maxDelayMs);
+          waiting = next;
+          quiet.unsubscribe();
+          quiet = scheduler.schedule(showWaiting, quietMs);
+        },
+        error: (error: unknown) => {
+          subscriber.error(error);
+        },
+        complete: () => {
+          showWaiting();
+          subscriber.complete();
+        },
+      });
+    });
+}
+
+/** Whether it brings nothing but another snapshot. */
+function belongsToBurst(before: Known<unknown>, known: Known<unknown>): boolean {
+  return statusOf(before) === statusOf(known) && snapshotIn(before) !== snapshotIn(known);
+}
+
+function strongerResync(waiting: Known<unknown>, known: Known<unknown>): ReturnType<typeof resyncOf> {
+  const reasons = [resyncOf(waiting), resyncOf(known)];
+  return reasons.includes('history-replaced') ? 'history-replaced' : reasons.find((reason) => reason !== undefined);
+}
