@@ -28,7 +28,7 @@ import { monotonicClock } from './clock.ts';
 import { Ejection, type EjectionOptions, type HostState } from './ejection.ts';
 import { HostSource } from './host-source.ts';
 import type { CallOutcome, Selector } from './selector.ts';
-import { trackedCall } from './tracked-call.ts';
+import { trackedCall$ } from './tracked-call.ts';
 
 /** Options of {@link balance}. */
 export interface BalanceOptions {
@@ -68,9 +68,9 @@ export interface Call<T> extends Unsubscribable {
 /**
  * Turns hosts and a way to choose among them into calls that land on a good one.
  *
- * `call(project)` is a cold Observable. Each subscription waits for a host, chooses one, and subscribes to
+ * `call$(project)` is a cold Observable. Each subscription waits for a host, chooses one, and subscribes to
  * what `project` makes of it; the selector is told of the call's start, its latency (to the first value) and
- * its end. So `call(…).pipe(retry(2))` tries elsewhere: never the host that just failed while there is
+ * its end. So `call$(…).pipe(retry(2))` tries elsewhere: never the host that just failed while there is
  * another, and none that failed since the last success while there is one that did not.
  *
  * A timeout belongs inside `project`, where it counts as the host's failure; one around the call only makes
@@ -82,7 +82,7 @@ export interface Call<T> extends Unsubscribable {
  *
  * The first call, or a subscription to `states$`, subscribes to `hosts$`, once for all calls; it stays
  * subscribed between calls, so that they need not wait and nothing learned is lost, until
- * `call.unsubscribe()`. When `hosts$` completes, its last hosts stay; when it fails, the calls that wait for
+ * `call$.unsubscribe()`. When `hosts$` completes, its last hosts stay; when it fails, the calls that wait for
  * a host fail with its error, and the next call subscribes to it anew.
  *
  * A call's errors are those of `project`'s Observable, those of `hosts$`, and `RxEtcdError`s with the code
@@ -94,11 +94,11 @@ export interface Call<T> extends Unsubscribable {
  * import { balance, leastLoaded } from 'rx-etcd';
  *
  * const hosts$ = of(new Map([['a', 'http://10.0.0.1'], ['b', 'http://10.0.0.2']]));
- * const call = balance(hosts$, leastLoaded());
- * call((host) => of(`answer of ${host}`)) // fromFetch(`${host}/users/7`), say
+ * const call$ = balance(hosts$, leastLoaded());
+ * call$((host) => of(`answer of ${host}`)) // fromFetch(`${host}/users/7`), say
  *   .pipe(retry(2))
  *   .subscribe((answer) => console.log(answer));
- * call.unsubscribe();
+ * call$.unsubscribe();
  * ```
  */
 export function balance<T>(
@@ -113,7 +113,7 @@ export function balance<T>(
   const out = ejection === false ? undefined : new Ejection(ejection ?? {}, clock, () => changed$.next());
   const source = new HostSource(hosts$, selector, ({ hosts }) => out?.follow(hosts));
 
-  function call<R>(
+  function call$<R>(
     project: (host: T, key: string) => ObservableInput<R>,
     callOptions: CallOptions = {},
   ): Observable<R> {
@@ -134,19 +134,19 @@ export function balance<T>(
         mergeMap((chosen) => {
           if (chosen?.entry === undefined) return throwError(() => letGo());
           const [key, host] = chosen.entry;
-          const call$ = trackedCall(
+          const made$ = trackedCall$(
             defer(() => project(host, key)),
             { clock, isFailure, begin: () => beginCall(chosen.current, key, misses, out) },
           );
-          return restartWhenGone ? untilGone(call$, key) : call$;
+          return restartWhenGone ? untilGone$(made$, key) : made$;
         }),
       ),
     );
 
-    const untilGone = (call$: Observable<R>, key: string): Observable<R> =>
+    const untilGone$ = (made$: Observable<R>, key: string): Observable<R> =>
       defer(() => {
         let again$: Observable<R> = EMPTY;
-        const gone$ = source.leaving(key).pipe(
+        const gone$ = source.leaving$(key).pipe(
           catchError(() => NEVER),
           tap(() => {
             misses.add(key);
@@ -154,7 +154,7 @@ export function balance<T>(
           }),
         );
         return concat(
-          call$.pipe(takeUntil(gone$)),
+          made$.pipe(takeUntil(gone$)),
           defer(() => again$),
         );
       });
@@ -164,10 +164,10 @@ export function balance<T>(
 
   const states$ = defer(() =>
     merge(source.selectors$, changed$.pipe(switchMap(() => source.selectors$.pipe(first())))).pipe(
-      switchMap((current) => statesOf(current, out, scheduler)),
+      switchMap((current) => statesOf$(current, out, scheduler)),
     ),
   );
-  return Object.assign(call, { states$, unsubscribe: () => source.release() });
+  return Object.assign(call$, { states$, unsubscribe: () => source.release() });
 }
 
 // What is longer makes a Node timer fire at once.
@@ -244,7 +244,7 @@ function beginCall(
 }
 
 /** The states now and whenever a host's time out is over, until the next change makes others. */
-function statesOf(
+function statesOf$(
   selector: Selector<unknown>,
   out: Ejection | undefined,
   scheduler: SchedulerLike,
@@ -256,7 +256,7 @@ function statesOf(
     if (returnMs === undefined) return of(states);
     return concat(
       of(states),
-      timer(Math.ceil(returnMs), scheduler).pipe(switchMap(() => statesOf(selector, out, scheduler))),
+      timer(Math.ceil(returnMs), scheduler).pipe(switchMap(() => statesOf$(selector, out, scheduler))),
     );
   });
 }

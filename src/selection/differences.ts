@@ -18,7 +18,7 @@ export function forEachDifference<T>(
 ): void {
   if (before === after) return;
   if (before instanceof Snapshot && after instanceof Snapshot) {
-    Snapshot.diff<T>(before, after, (key, old, now) => {
+    Snapshot.diff(before as Snapshot<T>, after as Snapshot<T>, (key, old, now) => {
       if (now === undefined) visitor.left(key);
       else if (old === undefined) visitor.joined(key, now.value);
       else if (old.value !== now.value) visitor.changed(key, now.value);

@@ -31,12 +31,12 @@ export class HostSource<T> {
     select: OperatorFunction<ReadonlyMap<string, T>, Selector<T>>,
     onSelector: (selector: Selector<T>) => void,
   ) {
-    this.#hosts$ = this.#kept(hosts$);
-    this.selectors$ = this.#kept(this.#hosts$.pipe(select, tap(onSelector)));
+    this.#hosts$ = this.#kept$(hosts$);
+    this.selectors$ = this.#kept$(this.#hosts$.pipe(select, tap(onSelector)));
   }
 
   /** Emits when a host that is there has left. Not for one that is not there at first: it cannot leave. */
-  leaving(key: string): Observable<void> {
+  leaving$(key: string): Observable<void> {
     return this.#hosts$.pipe(
       skipWhile((hosts) => !hosts.has(key)),
       filter((hosts) => !hosts.has(key)),
@@ -49,7 +49,7 @@ export class HostSource<T> {
     this.#released$.next();
   }
 
-  #kept<V>(source$: Observable<V>): Observable<V> {
+  #kept$<V>(source$: Observable<V>): Observable<V> {
     return concat(source$, NEVER).pipe(
       takeUntil(this.#released$),
       share({ connector: () => new ReplaySubject<V>(1), resetOnRefCountZero: false }),

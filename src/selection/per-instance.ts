@@ -86,7 +86,10 @@ export function perInstance<T, R>(
       const change = (key: string, host: T): void => {
         const instance = running.get(key);
         if (instance === undefined) return;
-        if (!restartWhen(instance.values.value, host)) return instance.values.next(host);
+        if (!restartWhen(instance.values.value, host)) {
+          instance.values.next(host);
+          return;
+        }
         stop(key);
         start(key, host);
       };

@@ -14,7 +14,7 @@ export interface Tracking {
  * A call that reports how it went: before its error or completion is passed on, so that who tries again in
  * answer to it already finds the report taken into account.
  */
-export function trackedCall<R>(call$: Observable<R>, { clock, begin, isFailure }: Tracking): Observable<R> {
+export function trackedCall$<R>(call$: Observable<R>, { clock, begin, isFailure }: Tracking): Observable<R> {
   return new Observable<R>((subscriber) => {
     const startedAt = clock.now();
     const elapsedMs = (): number => Math.max(0, clock.now() - startedAt);

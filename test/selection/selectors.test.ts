@@ -26,7 +26,7 @@ const family: Record<string, (seed: number) => Select> = {
   sticky: (seed) => sticky({ choose: random({ random: seededRandom(seed) }) }),
 };
 
-const keySets = fc.uniqueArray(fc.constantFrom(...'abcdefghij'), { maxLength: 10 });
+const keySets = fc.uniqueArray(fc.constantFrom(...'abcdefghij'.split('')), { maxLength: 10 });
 const asked = fc.record({ affinity: fc.option(fc.string(), { nil: undefined }), avoided: keySets });
 const scenario = fc.record({
   seed: fc.nat(),

@@ -16,10 +16,10 @@ const oneOf =
 describe('where', () => {
   it('leaves in the hosts for which the predicate holds, for each emission', () => {
     run(({ cold, expectObservable }) => {
-      const source = cold(' -a-b-|', { a: hostsOf('a', 'b', 'c'), b: hostsOf('b', 'd') });
-      expectObservable(source.pipe(where(oneOf('ab')), keys)).toBe('-a-b-|', { a: 'ab', b: 'b' });
+      const source$ = cold(' -a-b-|', { a: hostsOf('a', 'b', 'c'), b: hostsOf('b', 'd') });
+      expectObservable(source$.pipe(where(oneOf('ab')), keys)).toBe('-a-b-|', { a: 'ab', b: 'b' });
       expectObservable(
-        source.pipe(
+        source$.pipe(
           where((host) => host === 'host d'),
           keys,
         ),
@@ -29,10 +29,10 @@ describe('where', () => {
 
   it('applies each new predicate to the hosts of the moment, and waits for the first', () => {
     run(({ cold, expectObservable }) => {
-      const source = cold('    -a---b---|', { a: hostsOf('a', 'b', 'c'), b: hostsOf('b', 'd') });
-      const predicates = cold('---p---q-|', { p: oneOf('ab'), q: oneOf('d') });
+      const source$ = cold('    -a---b---|', { a: hostsOf('a', 'b', 'c'), b: hostsOf('b', 'd') });
+      const predicates$ = cold('---p---q-|', { p: oneOf('ab'), q: oneOf('d') });
       const expected = '       ---x-y-z-|';
-      expectObservable(source.pipe(where(predicates), keys)).toBe(expected, { x: 'ab', y: 'b', z: 'd' });
+      expectObservable(source$.pipe(where(predicates$), keys)).toBe(expected, { x: 'ab', y: 'b', z: 'd' });
     });
   });
 
