@@ -25,15 +25,18 @@ import { RxEtcdError, invalidArgument } from '../errors.ts';
 import { backoffDelayMs } from '../etcd/backoff.ts';
 import { resolveClient } from '../etcd/connection.ts';
 import type { EtcdClient } from '../etcd/etcd3-client.ts';
-import { fatalError, toFault, type EtcdFault } from '../etcd/faults.ts';
+import { EtcdFault, fatalError, toFault } from '../etcd/faults.ts';
 import { keyArgument, prefixEnd } from '../etcd/keys.ts';
 import type { Connection, KeyRange, Link, WireEvent } from '../etcd/link.ts';
 import { addPage, applyEvents, emptyContents, fits, replaceContents, type PrefixContents } from './prefix-contents.ts';
 import type { PrefixState, ResyncReason } from './prefix-state.ts';
+import { Snapshot } from './snapshot.ts';
 
 export interface WatchPrefixOptions<T> {
   /** How values are read. Default: `text()`. A value it cannot read is left out, and named in the state's `rejected`. */
   readonly codec?: Codec<T>;
+  /** Told once about each value the codec could not read, with its key. What it throws is reported as unhandled. */
+  readonly onRejected?: (error: RxEtcdError, key: string) => void;
   /**
    * How many failures in a row are borne before the stream ends with the error `retries-exhausted`.
    * Default: no bound.
@@ -109,6 +112,7 @@ export function followPrefix$<T>(
     maxRetries = Infinity,
     scheduler = asyncScheduler,
     random = Math.random,
+    onRejected,
   } = options;
   if (typeof maxRetries !== 'number' || !(maxRetries >= 0))
     throw invalidArgument('options.maxRetries', 'a number from 0', maxRetries);
@@ -160,12 +164,14 @@ export function followPrefix$<T>(
           )
           .subscribe({
             complete: () => {
+              const before = contents;
               const fell = contents !== undefined && listed.position < contents.position;
               const resync = fell ? 'history-replaced' : listBecause;
               contents =
                 contents === undefined
                   ? listed
                   : replaceContents(contents, listed, codec, resync === 'history-replaced');
+              reportRejected(before, contents, onRejected);
               listBecause = undefined;
               staleSinceMs = undefined;
               subscriber.next(live(resync));
@@ -189,6 +195,7 @@ export function followPrefix$<T>(
         const apply$ = (events: readonly WireEvent[]): Observable<PrefixState<T>> => {
           const before = contents;
           contents = applyEvents(contents as PrefixContents<T>, events, codec);
+          reportRejected(before, contents, onRejected);
           return contents.snapshot === before?.snapshot && contents.rejected === before.rejected ? EMPTY : of(live());
         };
         const release$ = (): Observable<PrefixState<T>> => {
@@ -276,6 +283,23 @@ export function followPrefix$<T>(
       switchMap((state) => (state.status === 'up' ? session$(state.link) : troubled$(state.cause))),
       startWith<PrefixState<T>>({ status: 'pending', attempt: 0, listed: 0 }),
     );
+  });
+}
+
+function reportRejected<T>(
+  before: PrefixContents<T> | undefined,
+  after: PrefixContents<T>,
+  onRejected: WatchPrefixOptions<T>['onRejected'],
+): void {
+  if (onRejected === undefined || before?.rejected === after.rejected) return;
+  Snapshot.diff(before?.rejected ?? Snapshot.of<RxEtcdError>([]), after.rejected, (key, _, now) => {
+    if (now === undefined) return;
+    try {
+      onRejected(now.value, key);
+    } catch (error) {
+      // As RxJS does with an observer that throws: the stream goes on.
+      throwError(() => error).subscribe();
+    }
   });
 }
 
