@@ -1,6 +1,7 @@
 // Discovery: a prefix as snapshots, and their differences.
 export { watchPrefix$ } from './discovery/watch-prefix.ts';
 export { watchPrefixState$, type WatchPrefixOptions } from './discovery/watch-prefix-state.ts';
+export { watchKey$ } from './discovery/watch-key.ts';
 export type { PrefixState, RejectedKeys, ResyncReason } from './discovery/prefix-state.ts';
 export { Snapshot } from './discovery/snapshot.ts';
 export { changes, type Change, type ChangesOptions } from './discovery/changes.ts';
