@@ -47,17 +47,17 @@ export function toFault(error: unknown): EtcdFault {
 
 /** The public error for a fault that retrying cannot cure, or `undefined` when it can. */
 export function fatalError(fault: EtcdFault): RxEtcdError | undefined {
-  const hint: string | undefined = FATAL_HINTS[fault.kind as keyof typeof FATAL_HINTS];
+  const hint = FATAL_HINTS[fault.kind];
   if (hint === undefined) return undefined;
   return new RxEtcdError(fault.kind as RxEtcdErrorCode, `${fault.message}: ${hint}`, { cause: fault.cause ?? fault });
 }
 
-const FATAL_HINTS = {
+const FATAL_HINTS: Partial<Record<FaultKind, string>> = {
   'permission-denied': 'grant the user a role with access to this range',
   unauthenticated: 'check the user name and password given to the etcd3 client',
   'client-closed': 'the etcd3 client was closed; make a new one',
   'invalid-request': 'etcd refused the request itself',
-} as const;
+};
 
 // gRPC status codes, https://grpc.io/docs/guides/status-codes/
 const CANCELLED = 1;
