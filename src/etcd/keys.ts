@@ -44,7 +44,7 @@ export function prefixEnd(prefix: Uint8Array): Uint8Array {
 /** Orders keys as etcd does, by their bytes. */
 export function compareKeys(a: string, b: string): number {
   if (a === b) return 0;
-  return Buffer.compare(encodeKey(a), encodeKey(b));
+  return Buffer.compare(comparableBytes(a), comparableBytes(b));
 }
 
 /**
@@ -69,6 +69,15 @@ function decodeEscaped(bytes: Uint8Array): string {
     }
   }
   return text;
+}
+
+/** A string that is no key of etcd's has a place too: a user may ask a snapshot for any string. */
+function comparableBytes(key: string): Uint8Array {
+  try {
+    return encodeKey(key);
+  } catch {
+    return Buffer.from(`\uFFFF${key}`, 'utf16le');
+  }
 }
 
 /** The length of the valid UTF-8 sequence at `at`, 0 when there is none. */
