@@ -15,8 +15,7 @@ export interface StandardSchema<Output = unknown> {
 
 /** What a validator says: a value, or why there is none. */
 export type StandardResult<Output> =
-  | { readonly value: Output; readonly issues?: undefined }
-  | { readonly issues: readonly StandardIssue[] };
+  { readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly StandardIssue[] };
 
 /** One reason against a value. */
 export interface StandardIssue {

@@ -35,7 +35,9 @@ export interface DistinctSnapshotsOptions {
  *   .subscribe((hosts) => console.log(hosts.get('a'))); // 1, 2
  * ```
  */
-export function distinctSnapshots<K extends Known<unknown>>(options: DistinctSnapshotsOptions = {}): MonoTypeOperatorFunction<K> {
+export function distinctSnapshots<K extends Known<unknown>>(
+  options: DistinctSnapshotsOptions = {},
+): MonoTypeOperatorFunction<K> {
   const equals = (options.equals ?? Object.is) as (a: unknown, b: unknown) => boolean;
   return distinctUntilChanged<K>((before, known) => {
     if (statusOf(before) !== statusOf(known) || resyncOf(known) !== undefined) return false;

@@ -33,7 +33,10 @@ export interface HoldRemovalsOptions {
  * watchPrefix$(etcd, '/services/user/').pipe(holdRemovals(5000)).subscribe((hosts) => console.log(hosts.size));
  * ```
  */
-export function holdRemovals<K extends Known<unknown>>(ms: number, options: HoldRemovalsOptions = {}): MonoTypeOperatorFunction<K> {
+export function holdRemovals<K extends Known<unknown>>(
+  ms: number,
+  options: HoldRemovalsOptions = {},
+): MonoTypeOperatorFunction<K> {
   const { scheduler = asyncScheduler } = options;
   return keepVanished<K>({ ms: durationMs('ms', ms), scheduler, standsWhileStale: true, shows: () => true });
 }

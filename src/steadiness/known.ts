@@ -57,7 +57,7 @@ export function forEachDifference<T>(
 ): void {
   if (before === after) return;
   if (before instanceof Snapshot && after instanceof Snapshot) {
-    Snapshot.diff<T>(before, after, visit);
+    Snapshot.diff(before as Snapshot<T>, after as Snapshot<T>, visit);
     return;
   }
   for (const [key, value] of before) {

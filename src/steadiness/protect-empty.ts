@@ -44,9 +44,14 @@ export interface ProtectEmptyOptions {
  * hosts$.subscribe((hosts) => console.log(hosts.size));
  * ```
  */
-export function protectEmpty<K extends Known<unknown>>(ms: number, options: ProtectEmptyOptions = {}): MonoTypeOperatorFunction<K> {
+export function protectEmpty<K extends Known<unknown>>(
+  ms: number,
+  options: ProtectEmptyOptions = {},
+): MonoTypeOperatorFunction<K> {
   const { floor = 0, scheduler = asyncScheduler } = options;
-  if (typeof floor !== 'number' || !(floor >= 0 && floor < 1)) throw invalidArgument('options.floor', 'a number from 0 and below 1', floor);
-  const shows = (remaining: number, vanished: number): boolean => remaining === 0 || remaining < floor * (remaining + vanished);
+  if (typeof floor !== 'number' || !(floor >= 0 && floor < 1))
+    throw invalidArgument('options.floor', 'a number from 0 and below 1', floor);
+  const shows = (remaining: number, vanished: number): boolean =>
+    remaining === 0 || remaining < floor * (remaining + vanished);
   return keepVanished<K>({ ms: durationMs('ms', ms), scheduler, standsWhileStale: false, shows });
 }

@@ -38,7 +38,8 @@ export interface SettleOptions {
 export function settle<K extends Known<unknown>>(ms: number, options: SettleOptions = {}): MonoTypeOperatorFunction<K> {
   const quietMs = durationMs('ms', ms);
   const { maxDelayMs = Math.min(10 * quietMs, 2 ** 31 - 1), scheduler = asyncScheduler } = options;
-  if (durationMs('options.maxDelayMs', maxDelayMs) < quietMs) throw invalidArgument('options.maxDelayMs', 'at least ms', maxDelayMs);
+  if (durationMs('options.maxDelayMs', maxDelayMs) < quietMs)
+    throw invalidArgument('options.maxDelayMs', 'at least ms', maxDelayMs);
   return (source) =>
     new Observable<K>((subscriber) => {
       let shown: Known<unknown> | undefined;

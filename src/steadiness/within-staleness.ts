@@ -1,4 +1,12 @@
-import { Observable, Subscription, asyncScheduler, from, type MonoTypeOperatorFunction, type ObservableInput, type SchedulerLike } from 'rxjs';
+import {
+  Observable,
+  Subscription,
+  asyncScheduler,
+  from,
+  type MonoTypeOperatorFunction,
+  type ObservableInput,
+  type SchedulerLike,
+} from 'rxjs';
 import type { PrefixState } from '../discovery/prefix-state.ts';
 import { Snapshot } from '../discovery/snapshot.ts';
 import { RxEtcdError } from '../errors.ts';
@@ -46,7 +54,10 @@ export interface WithinStalenessOptions<T> {
  *   .subscribe((hosts) => console.log([...hosts]));
  * ```
  */
-export function withinStaleness<T>(ms: number, options: WithinStalenessOptions<T> = {}): MonoTypeOperatorFunction<PrefixState<T>> {
+export function withinStaleness<T>(
+  ms: number,
+  options: WithinStalenessOptions<T> = {},
+): MonoTypeOperatorFunction<PrefixState<T>> {
   const boundMs = durationMs('ms', ms);
   const { fallback, scheduler = asyncScheduler } = options;
   return (source) =>
@@ -112,7 +123,12 @@ export function withinStaleness<T>(ms: number, options: WithinStalenessOptions<T
     });
 }
 
-function shownInstead<T>(state: PrefixState<T>, snapshot: Snapshot<T>, startMs: number, boundMs: number): PrefixState<T> {
+function shownInstead<T>(
+  state: PrefixState<T>,
+  snapshot: Snapshot<T>,
+  startMs: number,
+  boundMs: number,
+): PrefixState<T> {
   switch (state.status) {
     case 'live':
       return state;

@@ -29,15 +29,17 @@ describe('json', () => {
     expect(host).toBe('10.0.0.7:80');
   });
 
-  it("names what a schema has against a value, with its place", () => {
+  it('names what a schema has against a value, with its place', () => {
     const codec = json(
-      schemaOf(() => ({ issues: [{ message: 'too short' }, { message: 'not a port', path: ['hosts', { key: 0 }, 'port'] }] })),
+      schemaOf(() => ({
+        issues: [{ message: 'too short' }, { message: 'not a port', path: ['hosts', { key: 0 }, 'port'] }],
+      })),
     );
     expect(() => codec.decode(bytes('{}'), 'k')).toThrow('too short; hosts.0.port: not a port');
   });
 
   it('takes an output of undefined for "no instance"', () => {
-    expect(json(schemaOf(() => ({ value: undefined }))).decode(bytes('{}'), 'k')).toBeUndefined();
+    expect(json(schemaOf<unknown>(() => ({ value: undefined }))).decode(bytes('{}'), 'k')).toBeUndefined();
   });
 
   it('refuses a schema that answers asynchronously, and leaves no unhandled rejection', () => {
@@ -46,10 +48,15 @@ describe('json', () => {
   });
 
   it('takes a schema that is a function, and refuses what is no schema at the call', () => {
-    const callable = Object.assign(() => undefined, schemaOf(() => ({ value: 1 })));
+    const callable = Object.assign(
+      () => undefined,
+      schemaOf(() => ({ value: 1 })),
+    );
     expect(json(callable).decode(bytes('{}'), 'k')).toBe(1);
     expect(() => json({} as StandardSchema)).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
-    expect(() => json(null as unknown as StandardSchema)).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
+    expect(() => json(null as unknown as StandardSchema)).toThrow(
+      expect.objectContaining({ code: 'invalid-argument' }),
+    );
   });
 });
 

@@ -16,7 +16,11 @@ describe('distinctSnapshots', () => {
         e: snapshot('b=1 a=2', 5),
       });
       const expected = '      a-cd--|';
-      expectObservable(source.pipe(distinctSnapshots(), map(shown))).toBe(expected, { a: 'a=1', c: 'a=2', d: 'a=2 b=1' });
+      expectObservable(source.pipe(distinctSnapshots(), map(shown))).toBe(expected, {
+        a: 'a=1',
+        c: 'a=2',
+        d: 'a=2 b=1',
+      });
     });
   });
 
@@ -29,14 +33,27 @@ describe('distinctSnapshots', () => {
 
   it('takes any Map, and tells undefined from absent', () => {
     marbles(({ cold, expectObservable }) => {
-      const source = cold('abc', { a: new Map([['a', undefined]]), b: new Map([['b', undefined]]), c: new Map([['b', undefined]]) });
-      expectObservable(source.pipe(distinctSnapshots(), map((hosts) => hosts.has('b')))).toBe('ab', { a: false, b: true });
+      const source = cold('abc', {
+        a: new Map([['a', undefined]]),
+        b: new Map([['b', undefined]]),
+        c: new Map([['b', undefined]]),
+      });
+      expectObservable(
+        source.pipe(
+          distinctSnapshots(),
+          map((hosts) => hosts.has('b')),
+        ),
+      ).toBe('ab', { a: false, b: true });
     });
   });
 
   it('compares values as it is told', () => {
     marbles(({ cold, expectObservable }) => {
-      const source = cold('   abc', { a: new Map([['a', { port: 1 }]]), b: new Map([['a', { port: 1 }]]), c: new Map([['a', { port: 2 }]]) });
+      const source = cold('   abc', {
+        a: new Map([['a', { port: 1 }]]),
+        b: new Map([['a', { port: 1 }]]),
+        c: new Map([['a', { port: 2 }]]),
+      });
       const ports = source.pipe(
         distinctSnapshots({ equals: isDeepStrictEqual }),
         map((hosts) => hosts.get('a')?.port),
@@ -59,7 +76,13 @@ describe('distinctSnapshots', () => {
         l: live('a'),
       });
       const expected = '      p-a-s-hr-';
-      const states = { p: 'pending', a: 'live a', s: 'stale a', h: 'live a (history-replaced)', r: 'live a (history-replaced)' };
+      const states = {
+        p: 'pending',
+        a: 'live a',
+        s: 'stale a',
+        h: 'live a (history-replaced)',
+        r: 'live a (history-replaced)',
+      };
       expectObservable(source.pipe(distinctSnapshots(), map(shown))).toBe(expected, states);
     });
   });
@@ -67,7 +90,11 @@ describe('distinctSnapshots', () => {
   it('keeps a state with other rejected keys', () => {
     const rejected = (...keys: string[]) => new Map(keys.map((key) => [key, new RxEtcdError('decode-failed', key)]));
     marbles(({ cold, expectObservable }) => {
-      const state = (...keys: string[]) => ({ status: 'live' as const, snapshot: snapshot('a'), rejected: rejected(...keys) });
+      const state = (...keys: string[]) => ({
+        status: 'live' as const,
+        snapshot: snapshot('a'),
+        rejected: rejected(...keys),
+      });
       const source = cold('abcd', { a: state(), b: state('x'), c: state('x'), d: state('y') });
       const keys = source.pipe(
         distinctSnapshots(),

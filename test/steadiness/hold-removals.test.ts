@@ -11,7 +11,12 @@ describe('holdRemovals', () => {
       const values = { a: snapshot('a b'), b: snapshot('a'), c: snapshot('a b') };
       const source = cold('   a-b---c-b----------|', values);
       const expected = '      a-b---c-b-----d----|';
-      expectObservable(source.pipe(holdRemovals(6), map(shown))).toBe(expected, { a: 'a b', b: 'a b', c: 'a b', d: 'a' });
+      expectObservable(source.pipe(holdRemovals(6), map(shown))).toBe(expected, {
+        a: 'a b',
+        b: 'a b',
+        c: 'a b',
+        d: 'a',
+      });
     });
   });
 
@@ -27,7 +32,12 @@ describe('holdRemovals', () => {
     marbles(({ cold, expectObservable }) => {
       const source = cold('   a-b-c--------', { a: snapshot('a=1'), b: snapshot('a=2'), c: snapshot('b') });
       const expected = '      a-b-c-----d--';
-      expectObservable(source.pipe(holdRemovals(6), map(shown))).toBe(expected, { a: 'a=1', b: 'a=2', c: 'a=2 b', d: 'b' });
+      expectObservable(source.pipe(holdRemovals(6), map(shown))).toBe(expected, {
+        a: 'a=1',
+        b: 'a=2',
+        c: 'a=2 b',
+        d: 'b',
+      });
     });
   });
 
@@ -48,7 +58,11 @@ describe('holdRemovals', () => {
 
   it('counts from the start what vanishes when contact is back', () => {
     marbles(({ cold, expectObservable }) => {
-      const source = cold('   a-s--------l-------', { a: live('a b'), s: stale('a b'), l: live('', 'history-replaced') });
+      const source = cold('   a-s--------l-------', {
+        a: live('a b'),
+        s: stale('a b'),
+        l: live('', 'history-replaced'),
+      });
       const expected = '      a-s--------l-----e-';
       const values = { a: 'live a b', s: 'stale a b', l: 'live a b (history-replaced)', e: 'live' };
       expectObservable(source.pipe(holdRemovals(6), map(shown))).toBe(expected, values);
@@ -95,7 +109,10 @@ describe('holdRemovals', () => {
   });
 
   it('shows, at any moment, what is there and what vanished less than ms ago', () => {
-    const step = fc.record({ afterMs: fc.integer({ min: 1, max: 5 }), keys: fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd')) });
+    const step = fc.record({
+      afterMs: fc.integer({ min: 1, max: 5 }),
+      keys: fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd')),
+    });
     fc.assert(
       fc.property(fc.array(step, { minLength: 1, maxLength: 12 }), (steps) => {
         const scheduler = new VirtualTimeScheduler();
@@ -106,7 +123,7 @@ describe('holdRemovals', () => {
         let present: readonly string[] = [];
         let nowMs = 0;
         for (const { afterMs, keys } of [...steps, { afterMs: 20, keys: [] }]) {
-          for (const until = nowMs + afterMs; nowMs < until; ) {
+          for (const until = nowMs + afterMs; nowMs < until;) {
             nowMs += 1;
             scheduler.maxFrames = nowMs;
             scheduler.flush();

@@ -18,7 +18,10 @@ export const cause = new Error('connection lost');
 /** `a b=2` as a snapshot of a and b; a value is its key when it is not given. */
 export function snapshot(entries: string, revision: number = 1): Snapshot<string> {
   const pairs = entries.split(' ').filter((entry) => entry !== '');
-  return Snapshot.of(pairs.map((entry): [string, string] => [entry.split('=')[0] as string, entry.split('=').at(-1) as string]), revision);
+  return Snapshot.of(
+    pairs.map((entry): [string, string] => [entry.split('=')[0] as string, entry.split('=').at(-1) as string]),
+    revision,
+  );
 }
 
 export function plain(entries: string): ReadonlyMap<string, string> {
@@ -34,7 +37,11 @@ export function live(entries: string | Snapshot<string>, resync?: ResyncReason):
   return { status: 'live', snapshot: shown, rejected: new Map(), ...(resync !== undefined && { resync }) };
 }
 
-export function stale(entries: string | Snapshot<string>, sinceMs: number = 0, attempt: number = 1): PrefixState<string> {
+export function stale(
+  entries: string | Snapshot<string>,
+  sinceMs: number = 0,
+  attempt: number = 1,
+): PrefixState<string> {
   const shown = typeof entries === 'string' ? snapshot(entries) : entries;
   return { status: 'stale', snapshot: shown, rejected: new Map(), sinceMs, cause, attempt };
 }

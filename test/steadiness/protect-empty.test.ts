@@ -51,7 +51,20 @@ describe('protectEmpty', () => {
       const source = cold('   a-b-c----------', values);
       // At 8 d is forgotten, at 10 b and c: then 1 of 1 is enough.
       const expected = '      a-b-a---f-c----';
-      expectObservable(source.pipe(protectEmpty(6, { floor: 0.5 }), map(shown))).toBe(expected, { ...names, f: 'a b c' });
+      expectObservable(source.pipe(protectEmpty(6, { floor: 0.5 }), map(shown))).toBe(expected, {
+        ...names,
+        f: 'a b c',
+      });
+    });
+  });
+
+  it('takes a share that is just the floor for enough', () => {
+    marbles(({ cold, expectObservable }) => {
+      const source = cold('   a-b-----', { a: snapshot('a b c d'), b: snapshot('a b') });
+      expectObservable(source.pipe(protectEmpty(6, { floor: 0.5 }), map(shown))).toBe('a-b-----', {
+        a: 'a b c d',
+        b: 'a b',
+      });
     });
   });
 
@@ -59,7 +72,11 @@ describe('protectEmpty', () => {
     marbles(({ cold, expectObservable }) => {
       const source = cold('   a-b-c----', { a: snapshot('a b c d e'), b: snapshot('a b'), c: snapshot('a b') });
       const expected = '      a-x-x---b';
-      expectObservable(source.pipe(protectEmpty(6, { floor: 0.5 }), map(shown))).toBe(expected, { a: 'a b c d e', x: 'a b c d e', b: 'a b' });
+      expectObservable(source.pipe(protectEmpty(6, { floor: 0.5 }), map(shown))).toBe(expected, {
+        a: 'a b c d e',
+        x: 'a b c d e',
+        b: 'a b',
+      });
     });
   });
 
@@ -76,7 +93,11 @@ describe('protectEmpty', () => {
     marbles(({ cold, expectObservable }) => {
       const source = cold('   a--e----------', { a: live('a'), e: live('', 'history-replaced') });
       const expected = '      a--b-----c----';
-      expectObservable(source.pipe(protectEmpty(6), map(shown))).toBe(expected, { a: 'live a', b: 'live a (history-replaced)', c: 'live' });
+      expectObservable(source.pipe(protectEmpty(6), map(shown))).toBe(expected, {
+        a: 'live a',
+        b: 'live a (history-replaced)',
+        c: 'live',
+      });
     });
   });
 
@@ -88,6 +109,8 @@ describe('protectEmpty', () => {
   });
 
   it.each([-0.1, 1, NaN, '0.5'])('refuses %s as a floor', (floor) => {
-    expect(() => protectEmpty(6, { floor: floor as number })).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
+    expect(() => protectEmpty(6, { floor: floor as number })).toThrow(
+      expect.objectContaining({ code: 'invalid-argument' }),
+    );
   });
 });

@@ -43,7 +43,12 @@ describe('settle', () => {
         l: live(b),
       });
       const expected = '      p-p-a----s-s--l----------';
-      expectObservable(source.pipe(settle(5), map(shown))).toBe(expected, { p: 'pending', a: 'live a', s: 'stale b', l: 'live b' });
+      expectObservable(source.pipe(settle(5), map(shown))).toBe(expected, {
+        p: 'pending',
+        a: 'live a',
+        s: 'stale b',
+        l: 'live b',
+      });
     });
   });
 

@@ -9,7 +9,9 @@ const names = { p: 'pending', a: 'live a', s: 'stale a', f: 'stale f', g: 'stale
 describe('withinStaleness', () => {
   it('errors when contact is lost for longer than the bound, with the last fault as the cause', () => {
     marbles(({ cold, expectObservable }) => {
-      const error = new RxEtcdError('stale', 'contact with etcd has been lost for longer than 4 ms: connection lost', { cause });
+      const error = new RxEtcdError('stale', 'contact with etcd has been lost for longer than 4 ms: connection lost', {
+        cause,
+      });
       const source = cold('   a--s-t-------', { a: live('a'), s: stale('a', 3), t: stale('a', 3, 2) });
       const expected = '      a--s-s-#     ';
       expectObservable(source.pipe(withinStaleness(4), map(shown))).toBe(expected, names, error);
@@ -19,7 +21,11 @@ describe('withinStaleness', () => {
   it('errors when etcd does not answer within the bound', () => {
     marbles(({ cold, expectObservable }) => {
       const error = new RxEtcdError('stale', 'etcd has not answered for longer than 4 ms');
-      expectObservable(cold('p------a', { p: pending(), a: live('a') }).pipe(withinStaleness(4), map(shown))).toBe('p---#', names, error);
+      expectObservable(cold('p------a', { p: pending(), a: live('a') }).pipe(withinStaleness(4), map(shown))).toBe(
+        'p---#',
+        names,
+        error,
+      );
       expectObservable(NEVER.pipe(withinStaleness<string>(4), map(shown))).toBe('----#', names, error);
     });
   });
@@ -27,7 +33,11 @@ describe('withinStaleness', () => {
   it('counts from when the knowledge was true, also when that was before it began', () => {
     marbles(({ cold, expectObservable }) => {
       const source = cold('p-s------', { p: pending(), s: stale('a', -3) });
-      expectObservable(source.pipe(withinStaleness(4), map(shown))).toBe('p-(s#)', names, expect.objectContaining({ code: 'stale' }));
+      expectObservable(source.pipe(withinStaleness(4), map(shown))).toBe(
+        'p-(s#)',
+        names,
+        expect.objectContaining({ code: 'stale' }),
+      );
     });
   });
 
@@ -42,7 +52,12 @@ describe('withinStaleness', () => {
   it('shows a fallback as stale until etcd is back, and leaves it then', () => {
     marbles(({ cold, expectObservable, expectSubscriptions }) => {
       const fallback = cold('        f--g--f', { f: plain('f'), g: plain('g') });
-      const source = cold('   a--s-------t-b------', { a: live('a'), s: stale('a', 3), t: stale('a', 3, 2), b: live('b') });
+      const source = cold('   a--s-------t-b------', {
+        a: live('a'),
+        s: stale('a', 3),
+        t: stale('a', 3, 2),
+        b: live('b'),
+      });
       const expected = '      a--s---f--gg-b------';
       expectObservable(source.pipe(withinStaleness(4, { fallback }), map(shown))).toBe(expected, names);
       expectSubscriptions(fallback.subscriptions).toBe('-------^-----!');
@@ -60,10 +75,18 @@ describe('withinStaleness', () => {
 
   it('falls back again the next time', () => {
     marbles(({ cold, expectObservable }) => {
-      const source = cold('   a--s------b-u--------', { a: live('a'), s: stale('a', 3), b: live('b'), u: stale('b', 12) });
+      const source = cold('   a--s------b-u--------', {
+        a: live('a'),
+        s: stale('a', 3),
+        b: live('b'),
+        u: stale('b', 12),
+      });
       const expected = '      a--s---f--b-c---f----';
       const fallback = of(plain('f'));
-      expectObservable(source.pipe(withinStaleness(4, { fallback }), map(shown))).toBe(expected, { ...names, c: 'stale b' });
+      expectObservable(source.pipe(withinStaleness(4, { fallback }), map(shown))).toBe(expected, {
+        ...names,
+        c: 'stale b',
+      });
     });
   });
 
@@ -72,7 +95,9 @@ describe('withinStaleness', () => {
       const source = cold('p-q----', { p: pending(), q: pending(1) });
       const since = source.pipe(
         withinStaleness(4, { fallback: of(plain('f')) }),
-        map((state) => (state.status === 'stale' ? [shown(state), state.sinceMs, state.attempt, state.cause] : state.status)),
+        map((state) =>
+          state.status === 'stale' ? [shown(state), state.sinceMs, state.attempt, state.cause] : state.status,
+        ),
       );
       expectObservable(since).toBe('p-p-f--', { p: 'pending', f: ['stale f', 0, 1, cause] });
     });
@@ -82,7 +107,9 @@ describe('withinStaleness', () => {
     marbles(({ cold, expectObservable }) => {
       const states = { a: live('a'), s: stale('a', 1) };
       expectObservable(cold('as-#', states).pipe(withinStaleness(4), map(shown))).toBe('as-#', names);
-      expectObservable(cold('as------', states).pipe(withinStaleness(4, { fallback: cold<never>('-#') }), map(shown))).toBe('as----#', names);
+      expectObservable(
+        cold('as------', states).pipe(withinStaleness(4, { fallback: cold<never>('-#') }), map(shown)),
+      ).toBe('as----#', names);
       expectObservable(cold('as------', states).pipe(withinStaleness(4), map(shown)), '^--!').toBe('as------', names);
     });
   });

@@ -76,12 +76,19 @@ export function goFrame(options: GoFrameOptions = {}): GoFrame {
 function decodeService(bytes: Uint8Array, key: string): GoFrameService {
   const [head, deployment, namespace, name, version, addresses] = key.replace(/^\/+|\/+$/g, '').split('/');
   if (
-    head === undefined || deployment === undefined || namespace === undefined ||
-    name === undefined || version === undefined || addresses === undefined
+    head === undefined ||
+    deployment === undefined ||
+    namespace === undefined ||
+    name === undefined ||
+    version === undefined ||
+    addresses === undefined
   ) {
     throw new TypeError('expected a key like /service/default/default/name/latest/host:port');
   }
-  const endpoints = addresses.split(',').map((address) => address.trim()).filter((address) => address !== '');
+  const endpoints = addresses
+    .split(',')
+    .map((address) => address.trim())
+    .filter((address) => address !== '');
   return { head, deployment, namespace, name, version, endpoints, metadata: readMetadata(bytes) };
 }
 

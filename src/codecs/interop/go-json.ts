@@ -8,7 +8,8 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 /** Bytes as a JSON object. Throws when they are none. */
 export function parseObject(bytes: Uint8Array): JsonObject {
   const value = parseJson(bytes);
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new TypeError('expected a JSON object');
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new TypeError('expected a JSON object');
   return value as JsonObject;
 }
 
@@ -19,7 +20,10 @@ export function parseObject(bytes: Uint8Array): JsonObject {
  * @source https://pkg.go.dev/encoding/json#Marshal
  */
 export function goJson(value: unknown, end: '' | '\n' = ''): Uint8Array {
-  const escaped = JSON.stringify(value).replace(/[<>&\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  const escaped = JSON.stringify(value).replace(
+    /[<>&\u2028\u2029]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
   return encoder.encode(escaped + end);
 }
 
@@ -38,7 +42,11 @@ export function booleanField(object: JsonObject, name: string): boolean {
 }
 
 /** An array, whose elements are read by `read`. */
-export function arrayField<T>(object: JsonObject, name: string, read: (element: unknown, place: string) => T): readonly T[] {
+export function arrayField<T>(
+  object: JsonObject,
+  name: string,
+  read: (element: unknown, place: string) => T,
+): readonly T[] {
   const value = object[name] ?? [];
   if (!Array.isArray(value)) throw mismatch(name, 'an array', value);
   return value.map((element, index) => read(element, `${name}.${index}`));

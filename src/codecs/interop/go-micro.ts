@@ -80,7 +80,12 @@ export function goMicro(): GoMicro {
 
 function readNode(value: unknown, place: string): GoMicroNode {
   const node = asObject(value, place);
-  return { ...node, metadata: stringMapField(node, 'metadata'), id: stringField(node, 'id'), address: stringField(node, 'address') };
+  return {
+    ...node,
+    metadata: stringMapField(node, 'metadata'),
+    id: stringField(node, 'id'),
+    address: stringField(node, 'address'),
+  };
 }
 
 function readEndpoint(value: unknown, place: string): GoMicroEndpoint {

@@ -50,7 +50,8 @@ export function kratos(options: KratosOptions = {}): Kratos {
   const namespace = keyPart('options.namespace', options.namespace ?? '/microservices');
   return {
     codec: {
-      encode: ({ id, name, version, metadata, endpoints, ...others }) => goJson({ id, name, version, metadata, endpoints, ...others }),
+      encode: ({ id, name, version, metadata, endpoints, ...others }) =>
+        goJson({ id, name, version, metadata, endpoints, ...others }),
       decode(bytes) {
         const object = parseObject(bytes);
         return {

@@ -44,7 +44,9 @@ export function rpcx(basePath: string): Rpcx {
   return {
     codec: {
       encode({ params }) {
-        const query = new URLSearchParams(Object.entries(params).flatMap(([name, values]) => values.map((value): [string, string] => [name, value])));
+        const query = new URLSearchParams(
+          Object.entries(params).flatMap(([name, values]) => values.map((value): [string, string] => [name, value])),
+        );
         // Go writes a query's names in order.
         query.sort();
         return encoder.encode(query.toString());

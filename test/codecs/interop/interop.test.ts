@@ -27,8 +27,13 @@ describe("etcd's Go client", () => {
   });
 
   it('reads and writes its bytes', () => {
-    expect(codec.decode(bytes('{"Op":0,"Addr":"1.2.3.4:80","Metadata":null}'), 'k')).toMatchObject({ Addr: '1.2.3.4:80', Metadata: null });
-    expect(codec.decode(bytes('{"Op":0,"Addr":"1.2.3.4:80","Metadata":{"zone":"a"}}'), 'k')?.Metadata).toEqual({ zone: 'a' });
+    expect(codec.decode(bytes('{"Op":0,"Addr":"1.2.3.4:80","Metadata":null}'), 'k')).toMatchObject({
+      Addr: '1.2.3.4:80',
+      Metadata: null,
+    });
+    expect(codec.decode(bytes('{"Op":0,"Addr":"1.2.3.4:80","Metadata":{"zone":"a"}}'), 'k')?.Metadata).toEqual({
+      zone: 'a',
+    });
     expect(written(codec, { Addr: '1.2.3.4:80', Metadata: null })).toBe('{"Op":0,"Addr":"1.2.3.4:80","Metadata":null}');
     expect(written(codec, { Addr: '1.2.3.4:80', Metadata: 'a<b>&c' })).toBe(
       '{"Op":0,"Addr":"1.2.3.4:80","Metadata":"a\\u003cb\\u003e\\u0026c"}',
@@ -41,8 +46,13 @@ describe("etcd's Go client", () => {
   });
 
   it('keeps what it does not know through a rewrite', () => {
-    const decoded = codec.decode(bytes('{"Op":0,"Addr":"1.2.3.4:80","Metadata":null,"Zone":{"id":7}}'), 'k') as EtcdNamingEndpoint;
-    expect(written(codec, { ...decoded, Addr: '5.6.7.8:80' })).toBe('{"Op":0,"Addr":"5.6.7.8:80","Metadata":null,"Zone":{"id":7}}');
+    const decoded = codec.decode(
+      bytes('{"Op":0,"Addr":"1.2.3.4:80","Metadata":null,"Zone":{"id":7}}'),
+      'k',
+    ) as EtcdNamingEndpoint;
+    expect(written(codec, { ...decoded, Addr: '5.6.7.8:80' })).toBe(
+      '{"Op":0,"Addr":"5.6.7.8:80","Metadata":null,"Zone":{"id":7}}',
+    );
   });
 });
 
@@ -71,13 +81,20 @@ describe('go-kratos', () => {
   });
 
   it("reads Go's null for an empty map and list", () => {
-    const instance = codec.decode(bytes('{"id":"0","name":"helloworld","version":"","metadata":null,"endpoints":null}'), 'k');
+    const instance = codec.decode(
+      bytes('{"id":"0","name":"helloworld","version":"","metadata":null,"endpoints":null}'),
+      'k',
+    );
     expect(instance).toEqual({ id: '0', name: 'helloworld', version: '', metadata: {}, endpoints: [] });
   });
 
   it('keeps what it does not know through a rewrite', () => {
     const decoded = codec.decode(bytes(`${literal.slice(0, -1)},"lastTs":1700000000}`), 'k') as KratosInstance;
-    expect(JSON.parse(written(codec, { ...decoded, version: 'v2' }))).toEqual({ ...JSON.parse(literal), version: 'v2', lastTs: 1700000000 });
+    expect(JSON.parse(written(codec, { ...decoded, version: 'v2' }))).toEqual({
+      ...JSON.parse(literal),
+      version: 'v2',
+      lastTs: 1700000000,
+    });
   });
 
   it('names the field of a wrong type', () => {
@@ -125,8 +142,14 @@ describe('kitex', () => {
   });
 
   it('reads a weight of 0 or less as 10, and no tags as none', () => {
-    expect(codec.decode(bytes('{"network":"tcp","address":"a:1","weight":0,"tags":null}'), 'k')).toMatchObject({ weight: 10, tags: {} });
-    expect(codec.decode(bytes('{"network":"tcp","address":"a:1","weight":-1}'), 'k')).toMatchObject({ weight: 10, tags: {} });
+    expect(codec.decode(bytes('{"network":"tcp","address":"a:1","weight":0,"tags":null}'), 'k')).toMatchObject({
+      weight: 10,
+      tags: {},
+    });
+    expect(codec.decode(bytes('{"network":"tcp","address":"a:1","weight":-1}'), 'k')).toMatchObject({
+      weight: 10,
+      tags: {},
+    });
   });
 
   it('keeps what it does not know through a rewrite', () => {
@@ -150,17 +173,23 @@ describe('go-micro', () => {
     const service = codec.decode(bytes(literal), 'k');
     expect(service?.nodes).toEqual([{ metadata: { protocol: 'grpc' }, id: 'greeter-2f1c', address: '10.0.0.7:41001' }]);
     expect(service?.endpoints[0]?.name).toBe('Greeter.Hello');
-    expect(written(codec, service as NonNullable<typeof service>)).toBe(literal.replace('"metadata":null', '"metadata":{}'));
+    expect(written(codec, service as NonNullable<typeof service>)).toBe(
+      literal.replace('"metadata":null', '"metadata":{}'),
+    );
   });
 
   it('reads a service of no or several nodes', () => {
     expect(codec.decode(bytes('{"name":"greeter","nodes":null}'), 'k')?.nodes).toEqual([]);
-    expect(codec.decode(bytes('{"nodes":[{"id":"a"},{"id":"b"}]}'), 'k')?.nodes.map((node) => node.id)).toEqual(['a', 'b']);
+    expect(codec.decode(bytes('{"nodes":[{"id":"a"},{"id":"b"}]}'), 'k')?.nodes.map((node) => node.id)).toEqual([
+      'a',
+      'b',
+    ]);
     expect(() => codec.decode(bytes('{"nodes":["a"]}'), 'k')).toThrow('nodes.0: expected an object, got "a"');
   });
 
   it('keeps what it does not know, on the service and on its nodes', () => {
-    const other = '{"name":"g","version":"1","metadata":{},"endpoints":[],"nodes":[{"metadata":{},"id":"a","address":"b","rank":1}],"owner":"x"}';
+    const other =
+      '{"name":"g","version":"1","metadata":{},"endpoints":[],"nodes":[{"metadata":{},"id":"a","address":"b","rank":1}],"owner":"x"}';
     const decoded = codec.decode(bytes(other), 'k');
     expect(JSON.parse(written(codec, decoded as NonNullable<typeof decoded>))).toEqual(JSON.parse(other));
   });
@@ -238,7 +267,10 @@ describe('rpcx', () => {
   });
 
   it('reads the address from the key and the rest from a URL query, and writes the query sorted', () => {
-    const server = codec.decode(bytes('group=test&tag=a&tag=b&weight=3&calls=0.00'), '/rpcx_test/Arith/tcp@10.0.0.7:8972');
+    const server = codec.decode(
+      bytes('group=test&tag=a&tag=b&weight=3&calls=0.00'),
+      '/rpcx_test/Arith/tcp@10.0.0.7:8972',
+    );
     expect(server).toEqual({
       network: 'tcp',
       address: '10.0.0.7:8972',

@@ -1,0 +1,165 @@
+import { Observable, Subscription, asyncScheduler, type MonoTypeOperatorFunction, type SchedulerLike } from 'rxjs';
+import type { Codec } from '../codecs/codec.ts';
+import { text } from '../codecs/text.ts';
+import type { PrefixState } from '../discovery/prefix-state.ts';
+import type { Snapshot } from '../discovery/snapshot.ts';
+import { RxEtcdError, invalidArgument } from '../errors.ts';
+import { durationMs } from './durations.ts';
+import type { SnapshotStore } from './snapshot-store.ts';
+import { readStored, writeStored, type StoredSnapshot } from './stored-snapshot.ts';
+
+export interface RememberOptions<T> {
+  /** How values are written and read: the codec of the watch. Default: `text()`. */
+  readonly codec?: Codec<T>;
+  /** The shortest time between two saves, in milliseconds. Default: 1000. */
+  readonly saveEveryMs?: number;
+  /** Told of a store that failed, and of stored text that cannot be read. Default: nobody is. */
+  readonly onStoreError?: (error: Error) => void;
+  /** The clock and timers; the same as the source's. Default: RxJS's `asyncScheduler`. */
+  readonly scheduler?: SchedulerLike;
+}
+
+/**
+ * Starts from the last known snapshot, until etcd has answered: a process that starts while etcd is away
+ * still knows where its services were.
+ *
+ * ```text
+ * store              {a}
+ * source             pending-----pending(1)-----live(b)----|
+ * remember(store)    pending-stale(a)--stale(a)-live(b)----|
+ * ```
+ *
+ * While the source is `pending` the stored snapshot is shown as `stale`, since it was saved, with the
+ * source's `attempt` (0 while its first attempt runs) and `cause`. From the first live or stale state of the
+ * source on, everything passes as it is. Snapshots of live states are saved: the first at once, then the
+ * latest at most every `saveEveryMs`, one save at a time. What was not saved when the subscription ends is
+ * not saved.
+ *
+ * The store never holds the stream up or ends it: what fails there goes to `onStoreError`. Takes states,
+ * because a snapshot alone cannot be marked stale, and gives states; bound the age of what is remembered
+ * with `withinStaleness` after it. Errors and completion of the source pass.
+ *
+ * Cold; each subscription loads for itself. Throws `invalid-argument` for a `saveEveryMs` that is no
+ * duration.
+ *
+ * @example
+ * ```ts
+ * import { Etcd3 } from 'etcd3';
+ * import { fileStore, remember, snapshots, watchPrefixState$ } from 'rx-etcd';
+ *
+ * const etcd = new Etcd3({ hosts: ['http://127.0.0.1:2379'] });
+ * watchPrefixState$(etcd, '/services/user/')
+ *   .pipe(remember(fileStore('users.json')), snapshots())
+ *   .subscribe((hosts) => console.log([...hosts]));
+ * ```
+ */
+export function remember<T = string>(
+  store: SnapshotStore,
+  options: RememberOptions<T> = {},
+): MonoTypeOperatorFunction<PrefixState<T>> {
+  const {
+    codec = text() as unknown as Codec<T>,
+    saveEveryMs = 1000,
+    onStoreError = () => undefined,
+    scheduler = asyncScheduler,
+  } = options;
+  durationMs('options.saveEveryMs', saveEveryMs);
+  if (typeof (store as Partial<SnapshotStore> | undefined)?.load !== 'function')
+    throw invalidArgument('store', 'a store with load() and save()', store);
+
+  return (source) =>
+    new Observable<PrefixState<T>>((subscriber) => {
+      let pending: Extract<PrefixState<T>, { status: 'pending' }> | undefined = {
+        status: 'pending',
+        attempt: 0,
+        listed: 0,
+      };
+      let stored: StoredSnapshot<T> | undefined;
+      const report =
+        (what: string) =>
+        (cause: unknown): void => {
+          onStoreError(new Error(`${what}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause }));
+        };
+      const saver = latestSaver<T>(
+        (snapshot) =>
+          promiseOf(() => store.save(writeStored({ snapshot, savedAtMs: scheduler.now() }, codec))).catch(
+            report('cannot save the snapshot'),
+          ),
+        saveEveryMs,
+        scheduler,
+      );
+
+      subscriber.add(saver.subscription);
+      promiseOf(() => store.load())
+        .then((loaded) => {
+          if (loaded !== undefined && !subscriber.closed) stored = readStored(loaded, codec);
+          if (stored !== undefined && pending !== undefined && !subscriber.closed)
+            subscriber.next(remembered(pending, stored));
+        })
+        .catch(report('cannot load the snapshot'));
+      return source.subscribe({
+        next: (state) => {
+          pending = state.status === 'pending' ? state : undefined;
+          subscriber.next(pending !== undefined && stored !== undefined ? remembered(pending, stored) : state);
+          if (state.status === 'live') saver.save(state.snapshot);
+        },
+        error: (error: unknown) => {
+          subscriber.error(error);
+        },
+        complete: () => {
+          subscriber.complete();
+        },
+      });
+    });
+}
+
+function remembered<T>(
+  { attempt, cause }: Extract<PrefixState<T>, { status: 'pending' }>,
+  { snapshot, savedAtMs }: StoredSnapshot<T>,
+): PrefixState<T> {
+  const unanswered = new RxEtcdError('stale', 'remembered from an earlier time: etcd has not answered yet');
+  return { status: 'stale', snapshot, rejected: new Map(), sinceMs: savedAtMs, cause: cause ?? unanswered, attempt };
+}
+
+/** Saves the latest of the given snapshots: one at a time, with a pause between two. */
+function latestSaver<T>(
+  write: (snapshot: Snapshot<T>) => Promise<void>,
+  everyMs: number,
+  scheduler: SchedulerLike,
+): { readonly save: (snapshot: Snapshot<T>) => void; readonly subscription: Subscription } {
+  const subscription = new Subscription();
+  let waiting: Snapshot<T> | undefined;
+  let saved: Snapshot<T> | undefined;
+  let busy = false;
+
+  const next = (): void => {
+    if (waiting === undefined || busy || subscription.closed) return;
+    busy = true;
+    const snapshot = waiting;
+    [waiting, saved] = [undefined, snapshot];
+    const pause = (): void => {
+      if (subscription.closed) return;
+      subscription.add(
+        scheduler.schedule(() => {
+          busy = false;
+          next();
+        }, everyMs),
+      );
+    };
+    void write(snapshot).then(pause, pause);
+  };
+
+  return {
+    subscription,
+    save: (snapshot) => {
+      if (snapshot === (waiting ?? saved)) return;
+      waiting = snapshot;
+      next();
+    },
+  };
+}
+
+/** A function's promise, also when it throws instead. */
+async function promiseOf<T>(run: () => Promise<T>): Promise<T> {
+  return run();
+}
