@@ -1,6 +1,5 @@
 import {
   EMPTY,
-  NEVER,
   Observable,
   asyncScheduler,
   catchError,
@@ -22,13 +21,13 @@ import {
 import type { Codec } from '../codecs/codec.ts';
 import { text } from '../codecs/text.ts';
 import { RxEtcdError, invalidArgument } from '../errors.ts';
-import { backoffDelayMs } from '../etcd/backoff.ts';
+import { MAX_DELAY_MS, backoffDelayMs } from '../etcd/backoff.ts';
 import { resolveClient } from '../etcd/connection.ts';
 import type { EtcdClient } from '../etcd/etcd3-client.ts';
 import { EtcdFault, fatalError, toFault } from '../etcd/faults.ts';
-import { keyArgument, prefixEnd } from '../etcd/keys.ts';
 import type { Connection, KeyRange, Link, WireEvent } from '../etcd/link.ts';
 import { addPage, applyEvents, emptyContents, fits, replaceContents, type PrefixContents } from './prefix-contents.ts';
+import { prefixRange } from './prefix-range.ts';
 import type { PrefixState, ResyncReason } from './prefix-state.ts';
 import { Snapshot } from './snapshot.ts';
 
@@ -92,12 +91,7 @@ export function watchPrefixState$<T>(
   options: WatchPrefixOptions<T> = {},
 ): Observable<PrefixState<T>> {
   const { connection, namespace } = resolveClient(client);
-  const key = Buffer.concat([namespace, keyArgument('prefix', prefix)]);
-  const all = Uint8Array.of(0);
-  const range: KeyRange =
-    key.length === 0
-      ? { key: all, rangeEnd: all, namespaceBytes: 0 }
-      : { key, rangeEnd: prefixEnd(key), namespaceBytes: namespace.length };
+  const range = prefixRange('prefix', prefix, namespace);
   return followPrefix$(connection, range, options);
 }
 
@@ -257,8 +251,14 @@ export function followPrefix$<T>(
           const fault = error;
           const fatal = fatalError(fault);
           if (fatal !== undefined) return throwError(() => fatal);
-          // The link is lost: its successor comes through link$, and the state with it.
-          if (fault.kind === 'link' || fault.kind === 'token') return NEVER;
+          // The link is lost: its successor comes through link$, and the state with it. Should it not come, then
+          // asking the same link again is better than silence for ever.
+          if (fault.kind === 'link' || fault.kind === 'token') {
+            return concat(
+              timer(MAX_DELAY_MS, scheduler).pipe(ignoreElements()),
+              defer(() => troubled$(fault)),
+            );
+          }
           if (fault.kind === 'compacted' && contents !== undefined && listBecause === undefined) {
             prove = false;
             return skipCompacted$(link).pipe(

@@ -86,19 +86,26 @@ export function memberLink(options: MemberLinkOptions): Link {
         }),
         catchError((error: unknown) => {
           const fault = toFault(error);
-          if (fault.kind === 'link' || fault.kind === 'unauthenticated') onFault(fault);
+          // A token refused anew is cured by another connection, which authenticates again.
+          if (fault.kind === 'link' || fault.kind === 'token' || fault.kind === 'unauthenticated') onFault(fault);
           return throwError(() => fault);
         }),
       );
     });
 
-  const duplex = (method: MethodDefinition): Duplex =>
-    client.makeBidiStreamRequest(
-      method.path,
-      method.requestSerialize,
-      method.responseDeserialize,
-      callOptions(method, true),
-    );
+  const duplex = (method: MethodDefinition): Duplex => {
+    try {
+      return client.makeBidiStreamRequest(
+        method.path,
+        method.requestSerialize,
+        method.responseDeserialize,
+        callOptions(method, true),
+      );
+    } catch (error) {
+      onFault(toFault(error));
+      throw error;
+    }
+  };
 
   const streamed = { onFault, onAnswer };
   const watch$ = watchStream({ ...streamed, open: () => duplex(methods.watch) });
