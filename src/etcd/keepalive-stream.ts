@@ -6,6 +6,9 @@ import type { Duplex } from './rpc.ts';
 
 const BTree = BTreeModule.default;
 
+// Node runs a timer with a longer delay at once: for a TTL of months, over and over.
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 export interface KeepAliveStreamOptions {
   /** Opens the stream: called with the first lease, and again after the last one had gone. */
   readonly open: () => Duplex;
@@ -115,7 +118,8 @@ export function keepAliveStream(
     const atMs = state.due.minKey();
     if (atMs === undefined || (state.alarm !== undefined && state.alarm.atMs <= atMs)) return;
     state.alarm?.subscription.unsubscribe();
-    const subscription = timer(Math.max(0, atMs - scheduler.now()), scheduler).subscribe(() => {
+    const delayMs = Math.min(Math.max(0, atMs - scheduler.now()), LONGEST_TIMER_MS);
+    const subscription = timer(delayMs, scheduler).subscribe(() => {
       renewDue(state);
     });
     state.alarm = { atMs, subscription };

@@ -1,0 +1,79 @@
+import { VirtualTimeScheduler } from 'rxjs';
+import { expect, test } from 'vitest';
+import { keepAliveStream } from '../../src/etcd/keepalive-stream.ts';
+import type { EtcdFault } from '../../src/etcd/faults.ts';
+import type { Renewal } from '../../src/etcd/link.ts';
+import { fakeDuplex, type FakeDuplex } from './fakes.ts';
+
+function streamOf(scheduler: VirtualTimeScheduler) {
+  const opened: FakeDuplex[] = [];
+  const faults: EtcdFault[] = [];
+  const keepAlive$ = keepAliveStream({
+    open: () => {
+      const duplex = fakeDuplex();
+      opened.push(duplex);
+      return duplex;
+    },
+    onFault: (fault) => faults.push(fault),
+    onAnswer: () => undefined,
+    scheduler,
+    random: () => 0,
+  });
+  return { keepAlive$, opened, faults };
+}
+
+const DAY_MS = 86_400_000;
+// Node runs a timer with a longer delay at once.
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+test('a lease of several months sets no timer longer than there are, which would run at once, over and over', () => {
+  const scheduler = new VirtualTimeScheduler();
+  const delays: number[] = [];
+  const schedule = scheduler.schedule.bind(scheduler);
+  scheduler.schedule = (work, delay = 0, state) => {
+    delays.push(delay);
+    return schedule(work, delay, state as never);
+  };
+  const { keepAlive$, opened } = streamOf(scheduler);
+  const ttlSeconds = 300 * 86_400;
+  const subscription = keepAlive$('7', ttlSeconds, (ttlSeconds * 1000) / 3).subscribe();
+  scheduler.maxFrames = 99 * DAY_MS;
+  scheduler.flush();
+  expect(opened[0]?.written).toEqual([]);
+  scheduler.maxFrames = 101 * DAY_MS;
+  scheduler.flush();
+  expect(opened[0]?.written).toEqual([{ ID: '7' }]);
+  expect(Math.max(...delays)).toBeLessThanOrEqual(LONGEST_TIMER_MS);
+  subscription.unsubscribe();
+});
+
+test('a renewal is answered to the lease it is of; a lease that is gone ends alone', () => {
+  const scheduler = new VirtualTimeScheduler();
+  const { keepAlive$, opened, faults } = streamOf(scheduler);
+  const seen: (Renewal | EtcdFault)[] = [];
+  const a = keepAlive$('1', 9, 0).subscribe({ next: (r) => seen.push(r), error: (e: EtcdFault) => seen.push(e) });
+  const b = keepAlive$('2', 9, 0).subscribe({ next: (r) => seen.push(r), error: (e: EtcdFault) => seen.push(e) });
+  scheduler.maxFrames = 1;
+  scheduler.flush();
+  expect(opened).toHaveLength(1);
+  opened[0]?.data({ ID: '2', TTL: '9' });
+  opened[0]?.data({ ID: '1', TTL: '0' });
+  expect(seen).toMatchObject([{ ttlSeconds: 9 }, { kind: 'lease-gone' }]);
+  expect(b.closed).toBe(false);
+  expect(a.closed).toBe(true);
+  b.unsubscribe();
+  expect(opened[0]?.cancelled).toBe(true);
+  expect(faults).toEqual([]);
+});
+
+test('a stream that is lost fails each lease once, and the next lease opens another', () => {
+  const scheduler = new VirtualTimeScheduler();
+  const { keepAlive$, opened, faults } = streamOf(scheduler);
+  const errors: unknown[] = [];
+  for (const id of ['1', '2']) keepAlive$(id, 9, 0).subscribe({ error: (error: unknown) => errors.push(error) });
+  opened[0]?.fail(Object.assign(new Error('14 UNAVAILABLE'), { code: 14 }));
+  expect(errors).toHaveLength(2);
+  expect(faults).toHaveLength(1);
+  keepAlive$('1', 9, 0).subscribe().unsubscribe();
+  expect(opened).toHaveLength(2);
+});
