@@ -11,6 +11,7 @@ import {
   throwError,
   type SchedulerLike,
 } from 'rxjs';
+import { callGate } from './call-gate.ts';
 import { defaultCallOptionsOf, type Methods } from './etcd3-client.ts';
 import { EtcdFault, toFault } from './faults.ts';
 import { keepAliveStream } from './keepalive-stream.ts';
@@ -34,6 +35,9 @@ import { toEntry, type StockRangeResponse } from './wire.ts';
  * that, nobody is answering.
  */
 const CALL_TIMEOUT_MS = 10_000;
+
+/** Calls under way at once: enough to fill a far connection, few enough to be answered within their time. */
+const MAX_CALLS = 256;
 
 /** Entries of the first page; later pages are sized to hold about {@link PAGE_BYTES}. */
 const FIRST_PAGE_ENTRIES = 1000;
@@ -61,6 +65,8 @@ export interface MemberLinkOptions {
 export function memberLink(options: MemberLinkOptions): Link {
   const { client, methods, scheduler, onAnswer, onFault } = options;
 
+  const gate = callGate(MAX_CALLS);
+
   const callOptions = (method: MethodDefinition, isStream: boolean): CallOptions => {
     const [, service = '', name = ''] = /^\/etcdserverpb\.(\w+)\/(\w+)$/.exec(method.path) ?? [];
     const defaults = defaultCallOptionsOf(options.pool, service, name, isStream);
@@ -72,8 +78,8 @@ export function memberLink(options: MemberLinkOptions): Link {
   const call$ = <R>(method: MethodDefinition, request: object): Observable<R> =>
     defer(() => {
       const used = options.token();
-      const once$ = defer(() =>
-        unary$<R>(client, method, request, callOptions(method, false), CALL_TIMEOUT_MS, () => scheduler.now()),
+      const once$ = gate(
+        defer(() => unary$<R>(client, method, request, callOptions(method, false), CALL_TIMEOUT_MS, () => scheduler.now())),
       );
       return once$.pipe(
         catchError((error: unknown) => {

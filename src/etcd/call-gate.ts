@@ -1,0 +1,33 @@
+import { Observable } from 'rxjs';
+
+/**
+ * Lets so many calls be under way at once; the others wait their turn, first come first served. Ten thousand
+ * calls handed to grpc in one turn would outlast their own deadlines, and the connection would be blamed.
+ */
+export function callGate(limit: number): <R>(call$: Observable<R>) => Observable<R> {
+  const waiting = new Set<() => void>();
+  let running = 0;
+
+  const leave = (): void => {
+    running -= 1;
+    const [next] = waiting;
+    if (next === undefined) return;
+    waiting.delete(next);
+    next();
+  };
+
+  return <R>(call$: Observable<R>): Observable<R> =>
+    new Observable<R>((subscriber) => {
+      const enter = (): void => {
+        running += 1;
+        subscriber.add(leave);
+        call$.subscribe(subscriber);
+      };
+      if (running < limit) {
+        enter();
+        return;
+      }
+      waiting.add(enter);
+      subscriber.add(() => waiting.delete(enter));
+    });
+}
