@@ -1,0 +1,194 @@
+import { NEVER, Observable, ReplaySubject, Subject, concatMap, delay, map, merge, of, startWith, take, throwError, timer, type SchedulerLike } from 'rxjs';
+import { EtcdFault } from '../../src/etcd/faults.ts';
+import type { Connection, Link, LinkState, Renewal, TxnRequest, WireEntry, WireEvent } from '../../src/etcd/link.ts';
+
+export interface FakeEtcd {
+  readonly connection: Connection;
+  /** Every call that reached the server. */
+  readonly calls: string[];
+  readonly leases: Map<string, { readonly ttlSeconds: number }>;
+  readonly store: Map<string, WireEntry>;
+  revision: number;
+  /** How many subscribe to the connection. */
+  users: number;
+  /** Loses the connection: every call and stream of the link fails. */
+  down(): void;
+  up(): void;
+  /** Answers are lost, requests are not. */
+  mute: boolean;
+  /** The server gets nothing, and nothing fails. */
+  frozen: boolean;
+  /** Renewals are answered as if they had been sent this much earlier. */
+  answersAgeMs: number;
+  /** The next grants fail with these. */
+  readonly grantFaults: EtcdFault[];
+  expire(leaseId: string): void;
+  put(key: string, value: string, lease?: string): void;
+  delete(key: string): void;
+}
+
+/** A model of etcd behind the interface that `registration/` speaks through, in a scheduler's time. */
+export function fakeEtcd(scheduler: SchedulerLike, latencyMs = 1): FakeEtcd {
+  const states = new ReplaySubject<LinkState>(1);
+  const events = new Subject<WireEvent>();
+  let broken = new Subject<never>();
+  const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
+
+  const apply = (event: WireEvent): void => {
+    if (event.type === 'put') fake.store.set(event.key, event);
+    else fake.store.delete(event.key);
+    events.next(event);
+  };
+  const put = (key: string, value: Uint8Array, lease: string): void => {
+    const before = fake.store.get(key);
+    apply({ type: 'put', key, value, lease, modRevision: fake.revision, createRevision: before?.createRevision ?? fake.revision });
+  };
+  const remove = (key: string): void => {
+    if (!fake.store.has(key)) return;
+    apply({ type: 'delete', key, value: new Uint8Array(), lease: '0', modRevision: fake.revision, createRevision: 0 });
+  };
+
+  const fake: FakeEtcd = {
+    connection: {
+      link$: new Observable((subscriber) => {
+        fake.users += 1;
+        subscriber.add(() => (fake.users -= 1));
+        return states.subscribe(subscriber);
+      }),
+    },
+    calls: [],
+    leases: new Map(),
+    store: new Map(),
+    revision: 1,
+    users: 0,
+    mute: false,
+    frozen: false,
+    answersAgeMs: 0,
+    grantFaults: [],
+    down() {
+      const cause = new EtcdFault('link', 'cut');
+      const failing = broken;
+      broken = new Subject();
+      states.next({ status: 'down', attempt: 1, cause });
+      failing.error(cause);
+    },
+    up() {
+      fake.mute = false;
+      fake.frozen = false;
+      states.next({ status: 'up', link: newLink() });
+    },
+    expire(leaseId) {
+      fake.leases.delete(leaseId);
+      fake.revision += 1;
+      for (const { key, lease } of [...fake.store.values()]) if (lease === leaseId) remove(key);
+    },
+    put(key, value, lease = '0') {
+      fake.revision += 1;
+      put(key, Buffer.from(value), lease);
+    },
+    delete(key) {
+      fake.revision += 1;
+      remove(key);
+    },
+  };
+  return fake;
+
+  function newLink(): Link {
+    const failure$ = broken;
+    /** A call: its way to the server and back, each of which a fault can cut off. */
+    const call$ = <R>(name: string, act: () => Observable<R>): Observable<R> =>
+      merge(
+        timer(latencyMs, scheduler).pipe(
+          concatMap(() => {
+            if (fake.frozen) return NEVER;
+            fake.calls.push(name);
+            const answer$ = act();
+            return fake.mute ? NEVER : answer$;
+          }),
+          delay(latencyMs, scheduler),
+        ),
+        failure$,
+      ).pipe(take(1));
+
+    return {
+      host: 'fake',
+      list$: () => NEVER,
+      fingerprint$: () => NEVER,
+      grant$: (ttlSeconds, leaseId) =>
+        call$(`grant ${leaseId}`, () => {
+          const fault = fake.grantFaults.shift();
+          if (fault !== undefined) return throwError(() => fault);
+          if (fake.leases.has(leaseId)) return throwError(() => new EtcdFault('lease-exists', 'lease already exists'));
+          fake.leases.set(leaseId, { ttlSeconds });
+          return of({ leaseId, ttlSeconds });
+        }),
+      revoke$: (leaseId) =>
+        call$(`revoke ${leaseId}`, () => {
+          if (fake.leases.has(leaseId)) fake.expire(leaseId);
+          return of(undefined);
+        }),
+      keepAlive$: (leaseId, ttlSeconds, firstDelayMs) =>
+        merge(
+          timer(firstDelayMs, (ttlSeconds * 1000) / 3, scheduler).pipe(
+            map(() => scheduler.now()),
+            concatMap((sentAtMs) =>
+              call$(`renew ${leaseId}`, () =>
+                fake.leases.has(leaseId)
+                  ? of<Renewal>({ ttlSeconds, sentAtMs: sentAtMs - fake.answersAgeMs, lateMs: 0 })
+                  : throwError(() => new EtcdFault('lease-gone', `lease ${leaseId} is gone`)),
+              ),
+            ),
+          ),
+          failure$,
+        ),
+      watch$: ({ range, startRevision }) =>
+        merge(
+          events.pipe(
+            concatMap((event) => (event.key === text(range.key) && event.modRevision >= startRevision ? of(event) : [])),
+            map((event) => ({ type: 'events', events: [event] }) as const),
+            delay(latencyMs, scheduler),
+            startWith({ type: 'created' } as const),
+          ),
+          failure$,
+        ),
+      txn$: (request) => call$('txn', () => txn$(request)),
+    };
+  }
+
+  function txn$(request: TxnRequest): ReturnType<Link['txn$']> {
+    const holds = request.when.every(({ key, target, equals }) => {
+      const entry = fake.store.get(text(key));
+      const actual = { create: entry?.createRevision ?? 0, mod: entry?.modRevision ?? 0, lease: entry?.lease ?? '0' }[target];
+      return actual === equals;
+    });
+    const operations = holds ? request.then : (request.otherwise ?? []);
+    const orphan = operations.find((each) => each.type === 'put' && each.leaseId !== undefined && !fake.leases.has(each.leaseId));
+    if (orphan !== undefined) return throwError(() => new EtcdFault('lease-gone', 'requested lease not found'));
+    if (operations.some(({ type }) => type !== 'get')) fake.revision += 1;
+    const results = operations.map((operation): WireEntry[] => {
+      switch (operation.type) {
+        case 'put':
+          put(text(operation.key), operation.value, operation.leaseId ?? '0');
+          return [];
+        case 'delete':
+          remove(text(operation.key));
+          return [];
+        case 'get': {
+          const entry = fake.store.get(text(operation.range.key));
+          return entry === undefined ? [] : [entry];
+        }
+      }
+    });
+    return of({ succeeded: holds, revision: fake.revision, results });
+  }
+}
+
+/** Numbers that look random and are the same each time. */
+export function seeded(seed = 1): () => number {
+  let state = seed;
+  return () => {
+    state = (state * 48_271) % 2_147_483_647;
+    return state / 2_147_483_647;
+  };
+}
+

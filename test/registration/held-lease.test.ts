@@ -1,0 +1,241 @@
+import { beforeEach, expect, test } from 'vitest';
+import { VirtualTimeScheduler } from 'rxjs';
+import { EtcdFault } from '../../src/etcd/faults.ts';
+import { holdLease, type HeldLease } from '../../src/registration/held-lease.ts';
+import type { LeaseState } from '../../src/registration/lease-state.ts';
+import { fakeEtcd, seeded, type FakeEtcd } from './fake-connection.ts';
+
+let time: VirtualTimeScheduler;
+let etcd: FakeEtcd;
+let states: LeaseState[];
+
+beforeEach(() => {
+  time = new VirtualTimeScheduler(undefined, Infinity);
+  etcd = fakeEtcd(time);
+  states = [];
+});
+
+function runTo(atMs: number): void {
+  time.maxFrames = atMs;
+  time.flush();
+  time.frame = atMs;
+}
+
+function hold(ttlSeconds = 9): { readonly held: HeldLease; readonly unsubscribe: () => void } {
+  const held = holdLease({ connection: etcd.connection, ttlSeconds, scheduler: time, random: seeded() });
+  const subscription = held.state$.subscribe(({ lease }) => states.push(lease));
+  return {
+    held,
+    unsubscribe: () => {
+      subscription.unsubscribe();
+    },
+  };
+}
+
+const statuses = (): string[] => states.map(({ status }) => status).filter((status, index, all) => status !== all[index - 1]);
+
+test('granted, and renewed at a third of the TTL for ever', () => {
+  hold();
+  etcd.up();
+  runTo(90_000);
+  expect(statuses()).toEqual(['granting', 'granted']);
+  const renewals = etcd.calls.filter((call) => call.startsWith('renew')).length;
+  expect(renewals).toBeGreaterThanOrEqual(29);
+  expect(renewals).toBeLessThanOrEqual(31);
+});
+
+test('first renewals are spread over a third of the TTL', () => {
+  const random = seeded();
+  for (let index = 0; index < 300; index++) {
+    holdLease({ connection: etcd.connection, ttlSeconds: 9, scheduler: time, random }).state$.subscribe();
+  }
+  etcd.up();
+  const perSecond: number[] = [];
+  for (let second = 1; second <= 3; second++) {
+    const before = etcd.calls.length;
+    runTo(second * 1000 + 10);
+    perSecond.push(etcd.calls.slice(before).filter((call) => call.startsWith('renew')).length);
+  }
+  for (const count of perSecond) expect(count).toBeGreaterThan(70);
+});
+
+test('frozen: in doubt two thirds of a TTL after the last answered renewal was sent, and no loss is claimed', () => {
+  hold();
+  etcd.up();
+  runTo(10_000);
+  etcd.frozen = true;
+  runTo(20_000);
+  const suspended = states.at(-1);
+  expect(suspended).toMatchObject({ status: 'suspended' });
+  if (suspended?.status !== 'suspended') return;
+  expect(suspended.sinceMs).toBeCloseTo(suspended.expiresAtMs - 3000, 0);
+  runTo(100_000);
+  expect(statuses()).toEqual(['granting', 'granted', 'suspended']);
+});
+
+test('back before it expired: the same lease, verified by a renewal first', () => {
+  hold();
+  etcd.up();
+  runTo(5000);
+  etcd.down();
+  expect(states.at(-1)?.status).toBe('suspended');
+  runTo(8000);
+  etcd.up();
+  expect(states.at(-1)?.status).toBe('suspended');
+  runTo(8010);
+  expect(states.at(-1)?.status).toBe('granted');
+  expect(etcd.leases.size).toBe(1);
+  expect(etcd.calls.filter((call) => call.startsWith('grant')).length).toBe(1);
+});
+
+test('away for longer than the TTL: lost only when etcd says so, then another lease', () => {
+  hold();
+  etcd.up();
+  runTo(5000);
+  const [old] = [...etcd.leases.keys()];
+  etcd.down();
+  etcd.expire(old as string);
+  runTo(60_000);
+  expect(states.at(-1)?.status).toBe('suspended');
+  etcd.up();
+  runTo(61_000);
+  expect(statuses()).toEqual(['granting', 'granted', 'suspended', 'lost', 'granting', 'granted']);
+  expect([...etcd.leases.keys()]).not.toContain(old);
+});
+
+test('an answer to a renewal sent longer than a TTL ago proves nothing', () => {
+  // As when this process was suspended with the answer in its buffers.
+  hold();
+  etcd.up();
+  runTo(1000);
+  etcd.answersAgeMs = 20_000;
+  runTo(30_000);
+  expect(statuses()).toEqual(['granting', 'granted', 'suspended']);
+  etcd.answersAgeMs = 0;
+  runTo(40_000);
+  expect(statuses()).toEqual(['granting', 'granted', 'suspended', 'granted']);
+});
+
+test('the answer to the grant is lost: the same id is asked for again, so there is one lease', () => {
+  hold();
+  etcd.up();
+  etcd.mute = true;
+  runTo(10);
+  expect(etcd.leases.size).toBe(1);
+  etcd.down();
+  etcd.up();
+  runTo(2000);
+  expect(states.at(-1)?.status).toBe('granted');
+  expect(etcd.leases.size).toBe(1);
+});
+
+test('failed grants are retried for ever with growing, bounded delays', () => {
+  etcd.grantFaults.push(...Array.from({ length: 20 }, () => new EtcdFault('busy', 'too many requests')));
+  hold();
+  etcd.up();
+  runTo(120_000);
+  const attempts = states.flatMap((state) => (state.status === 'granting' ? [state.attempt] : []));
+  expect(Math.max(...attempts)).toBe(20);
+  expect(states.at(-1)?.status).toBe('granted');
+});
+
+test('what retrying cannot cure is an error', () => {
+  etcd.grantFaults.push(new EtcdFault('invalid-request', 'too large lease TTL'));
+  let error: unknown;
+  holdLease({ connection: etcd.connection, ttlSeconds: 9, scheduler: time, random: seeded() }).state$.subscribe({
+    error: (cause: unknown) => (error = cause),
+  });
+  etcd.up();
+  runTo(100);
+  expect(error).toMatchObject({ name: 'RxEtcdError', code: 'invalid-request' });
+});
+
+test('unsubscribed while the grant is under way: revoked after its answer, and the connection let go', () => {
+  const { unsubscribe } = hold();
+  etcd.up();
+  runTo(0.5);
+  unsubscribe();
+  expect(etcd.users).toBeGreaterThan(0);
+  runTo(10_000);
+  expect(etcd.calls.map((call) => call.split(' ')[0])).toEqual(['grant', 'revoke']);
+  expect(etcd.leases.size).toBe(0);
+  expect(etcd.users).toBe(0);
+});
+
+test('unsubscribed before anything was sent: nothing is sent', () => {
+  const { unsubscribe } = hold();
+  unsubscribe();
+  etcd.up();
+  runTo(60_000);
+  expect(etcd.calls).toEqual([]);
+  expect(etcd.users).toBe(0);
+});
+
+test('unsubscribed while etcd is away: revoked when it is back, given up when the TTL has ended the lease', () => {
+  const first = hold();
+  etcd.up();
+  runTo(1000);
+  etcd.down();
+  first.unsubscribe();
+  runTo(5000);
+  etcd.up();
+  runTo(5100);
+  expect(etcd.leases.size).toBe(0);
+  expect(etcd.users).toBe(0);
+
+  const second = hold();
+  runTo(6000);
+  etcd.down();
+  second.unsubscribe();
+  expect(etcd.users).toBeGreaterThan(0);
+  runTo(15_001);
+  expect(etcd.users).toBe(0);
+});
+
+test('release tells whether etcd confirmed it', () => {
+  const { held } = hold();
+  etcd.up();
+  runTo(1000);
+  const told: boolean[] = [];
+  held.release$.subscribe((confirmed) => told.push(confirmed));
+  runTo(1100);
+  expect(told).toEqual([true]);
+
+  const other = hold();
+  runTo(2000);
+  etcd.down();
+  other.held.release$.subscribe((confirmed) => told.push(confirmed));
+  runTo(20_000);
+  expect(told).toEqual([true, false]);
+});
+
+test('a recheck finds a revoked lease at once', () => {
+  const { held } = hold(60);
+  etcd.up();
+  runTo(1000);
+  etcd.expire([...etcd.leases.keys()][0] as string);
+  held.recheck();
+  runTo(1600);
+  expect(statuses()).toEqual(['granting', 'granted', 'lost', 'granting', 'granted']);
+});
+
+test('a thousand leases lost together do not come back in the same instant', () => {
+  const random = seeded();
+  for (let index = 0; index < 1000; index++) {
+    holdLease({ connection: etcd.connection, ttlSeconds: 9, scheduler: time, random }).state$.subscribe();
+  }
+  etcd.up();
+  runTo(5000);
+  etcd.down();
+  for (const leaseId of [...etcd.leases.keys()]) etcd.expire(leaseId);
+  runTo(20_000);
+  etcd.up();
+  const perSlot: number[] = [];
+  for (let slot = 1; slot <= 12; slot++) {
+    const before = etcd.calls.length;
+    runTo(20_000 + slot * 50);
+    perSlot.push(etcd.calls.slice(before).filter((call) => call.startsWith('grant')).length);
+  }
+  expect(perSlot.reduce((sum, count) => sum + count, 0)).toBe(1000);
+  expect(Math.max(...perSlot)).toBeLessThan(200);
+});
