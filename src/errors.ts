@@ -55,6 +55,15 @@ export function invalidArgument(argument: string, wanted: string, got: unknown):
   return new RxEtcdError('invalid-argument', `${argument}: expected ${wanted}, got ${describe(got)}`);
 }
 
+/** What was thrown, as text. Anything can be thrown, also what has no text. */
+export function reasonOf(thrown: unknown): string {
+  try {
+    return String(thrown instanceof Error ? thrown.message : thrown);
+  } catch {
+    return 'something without a text';
+  }
+}
+
 function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 60));
   if (typeof value === 'object' && value !== null) return `an object (${value.constructor?.name ?? 'no prototype'})`;

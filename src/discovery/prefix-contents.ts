@@ -1,5 +1,6 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Codec } from '../codecs/codec.ts';
-import { RxEtcdError } from '../errors.ts';
+import { RxEtcdError, reasonOf } from '../errors.ts';
 import type { Fingerprint, WireEntry, WireEvent } from '../etcd/link.ts';
 import { Snapshot, type EntryChange, type SnapshotEntry } from './snapshot.ts';
 
@@ -129,10 +130,11 @@ function decode<T>(entry: WireEntry, codec: Codec<T>): Decoded<T> {
     const value = codec.decode(entry.value, entry.key);
     return value === undefined ? { type: 'skipped' } : { type: 'instance', value };
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
     return {
       type: 'rejected',
-      error: new RxEtcdError('decode-failed', `the value of ${JSON.stringify(entry.key)}: ${reason}`, { cause }),
+      error: new RxEtcdError('decode-failed', `the value of ${JSON.stringify(entry.key)}: ${reasonOf(cause)}`, {
+        cause,
+      }),
     };
   }
 }
@@ -170,7 +172,7 @@ function sameValue<T>(
   try {
     return Buffer.compare(codec.encode(a.value, ''), codec.encode(b.value, '')) === 0;
   } catch {
-    // A codec that cannot write what it read: taken as changed, which at worst says nothing new.
-    return false;
+    // A codec made for reading alone. Taken as changed, every reconnect would look like another history.
+    return isDeepStrictEqual(a.value, b.value);
   }
 }

@@ -1,4 +1,4 @@
-import { RxEtcdError, type RxEtcdErrorCode } from '../errors.ts';
+import { RxEtcdError, reasonOf, type RxEtcdErrorCode } from '../errors.ts';
 
 /**
  * What kind of trouble a call or a stream ran into, as the state machines above see it.
@@ -41,7 +41,7 @@ export function toFault(error: unknown): EtcdFault {
   if (error instanceof EtcdFault) return error;
   const { code, details, message } = (error ?? {}) as { code?: unknown; details?: unknown; message?: unknown };
   const text =
-    typeof details === 'string' && details !== '' ? details : typeof message === 'string' ? message : String(error);
+    typeof details === 'string' && details !== '' ? details : typeof message === 'string' ? message : reasonOf(error);
   return new EtcdFault(kindOf(typeof code === 'number' ? code : undefined, text), text, { cause: error });
 }
 
@@ -89,7 +89,7 @@ const BY_TEXT: readonly (readonly [string, FaultKind])[] = [
   ['request timed out', 'link'],
   ['leader changed', 'busy'],
   ['no leader', 'link'],
-  ['not a leader', 'busy'],
+  ['not leader', 'busy'],
   ['lease already exists', 'lease-exists'],
   ['database space exceeded', 'busy'],
   ['not capable', 'busy'],
@@ -97,8 +97,9 @@ const BY_TEXT: readonly (readonly [string, FaultKind])[] = [
 ];
 
 function kindOf(code: number | undefined, text: string): FaultKind {
-  const known = BY_TEXT.find(([part]) => text.includes(part));
-  if (known !== undefined) return known[1];
+  const known = BY_TEXT.find(([part]) => text.includes(part))?.[1];
+  // Not the word of etcd but of whatever stands between: a socket's "permission denied" is weather too.
+  if (known !== undefined && (code !== UNAVAILABLE || FATAL_HINTS[known] === undefined)) return known;
   switch (code) {
     case PERMISSION_DENIED:
       return 'permission-denied';

@@ -78,7 +78,7 @@ test('a prefix does not wait for ever for the successor of a link that nobody ga
   const { link } = linkOf({ onCall: () => ({ error: invalidToken }) });
   const link$ = new Subject<LinkState>();
   const states: PrefixState<string>[] = [];
-  followPrefix$({ link$ }, range, { scheduler, random: () => 0.5, maxRetries: 3 }).subscribe({
+  followPrefix$<string>({ link$ }, range, { scheduler, random: () => 0.5, maxRetries: 3 }).subscribe({
     next: (state) => states.push(state),
     error: (error: { code: string }) => states.push(error.code as never),
   });

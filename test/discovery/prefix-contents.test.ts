@@ -1,0 +1,70 @@
+import { expect, test } from 'vitest';
+import type { Codec } from '../../src/codecs/codec.ts';
+import { json } from '../../src/codecs/json.ts';
+import { addPage, applyEvents, emptyContents, fits, replaceContents } from '../../src/discovery/prefix-contents.ts';
+import type { WireEntry } from '../../src/etcd/link.ts';
+
+const entry = (key: string, value: string, modRevision: number, lease = '0'): WireEntry => ({
+  key,
+  value: Buffer.from(value),
+  createRevision: modRevision,
+  modRevision,
+  lease,
+});
+
+const readOnly: Codec<unknown> = {
+  decode: (bytes) => JSON.parse(Buffer.from(bytes).toString()) as unknown,
+  encode: () => {
+    throw new Error('for reading alone');
+  },
+};
+
+test('a codec that cannot write does not make the same history look like another one', () => {
+  const host = entry('a', '{"host":"10.0.0.7"}', 7);
+  const contents = addPage(emptyContents<unknown>(), [host], 9, readOnly);
+  expect(fits(contents, { count: 1, newest: host, revision: 9 }, readOnly)).toBe(true);
+  expect(fits(contents, { count: 1, newest: entry('a', '{"host":"10.0.0.8"}', 7), revision: 9 }, readOnly)).toBe(false);
+  const again = addPage(emptyContents<unknown>(), [host], 12, readOnly);
+  expect(replaceContents(contents, again, readOnly, false).snapshot).toBe(contents.snapshot);
+});
+
+test.each([undefined, null, Symbol('s'), Object.create(null), { toString: () => 7n }, Object.assign(new Error(), { message: {} })])(
+  'a codec may throw anything (%#): the key is named with a reason, the others stay',
+  (thrown) => {
+    const codec: Codec<string> = {
+      encode: (value) => Buffer.from(value),
+      decode: (bytes) => {
+        const value = Buffer.from(bytes).toString();
+        if (value === 'bad') throw thrown;
+        return value;
+      },
+    };
+    const contents = addPage(emptyContents<string>(), [entry('a', 'bad', 1), entry('b', 'good', 2)], 2, codec);
+    expect([...contents.snapshot]).toEqual([['b', 'good']]);
+    expect([...contents.rejected.values()]).toMatchObject([{ code: 'decode-failed' }]);
+    const cured = applyEvents(contents, [{ type: 'put', ...entry('a', 'cured', 3) }], codec);
+    expect(cured.rejected.size).toBe(0);
+    expect([...cured.snapshot.keys()]).toEqual(['a', 'b']);
+  },
+);
+
+test('events of one message may put, spoil and delete the same key: the last word counts', () => {
+  const codec = json() as Codec<unknown>;
+  const start = addPage(emptyContents<unknown>(), [entry('a', '1', 1), entry('b', '1', 1)], 1, codec);
+  const after = applyEvents(
+    start,
+    [
+      { type: 'put', ...entry('a', '{', 2) },
+      { type: 'put', ...entry('a', '2', 3) },
+      { type: 'put', ...entry('b', '3', 3) },
+      { type: 'delete', ...entry('b', '', 4) },
+      { type: 'put', ...entry('c', '1', 4) },
+      { type: 'put', ...entry('c', '{', 5) },
+    ],
+    codec,
+  );
+  expect([...after.snapshot]).toEqual([['a', 2]]);
+  expect([...after.rejected.keys()]).toEqual(['c']);
+  expect(after).toMatchObject({ position: 5, snapshot: { revision: 5 } });
+  expect(start.snapshot.size).toBe(2);
+});
