@@ -1,22 +1,66 @@
-// Discovery: a prefix as snapshots, and their differences.
+// Discovery: a prefix as snapshots, one key as values, the history as events.
 export { watchPrefix$ } from './discovery/watch-prefix.ts';
 export { watchPrefixState$, type WatchPrefixOptions } from './discovery/watch-prefix-state.ts';
+export { watchPrefixes$ } from './discovery/watch-prefixes.ts';
 export { watchKey$ } from './discovery/watch-key.ts';
+export {
+  watchEvents$,
+  type PrefixEvent,
+  type PrefixEvents,
+  type WatchEventsOptions,
+} from './discovery/watch-events.ts';
 export type { PrefixState, RejectedKeys, ResyncReason } from './discovery/prefix-state.ts';
 export { Snapshot } from './discovery/snapshot.ts';
 export { changes, type Change, type ChangesOptions } from './discovery/changes.ts';
 
+// Steadiness: calm between the watch and the selector.
+export { snapshots } from './steadiness/snapshots.ts';
+export { distinctSnapshots, type DistinctSnapshotsOptions } from './steadiness/distinct-snapshots.ts';
+export { holdRemovals, type HoldRemovalsOptions } from './steadiness/hold-removals.ts';
+export { protectEmpty, type ProtectEmptyOptions } from './steadiness/protect-empty.ts';
+export { settle, type SettleOptions } from './steadiness/settle.ts';
+export { withinStaleness, type WithinStalenessOptions } from './steadiness/within-staleness.ts';
+export { mergePrefixes$, type MergePrefixesOptions, type Sourced } from './steadiness/merge-prefixes.ts';
+export { remember, type RememberOptions } from './steadiness/remember.ts';
+export type { SnapshotStore } from './steadiness/snapshot-store.ts';
+export { fileStore } from './steadiness/file-store.ts';
+export type { Known } from './steadiness/known.ts';
+
 // Registration: a place in etcd for as long as a subscription lasts.
 export { register$, type RegisterOptions } from './registration/register.ts';
 export type { RegistrationState } from './registration/registration-state.ts';
+export { lease$ } from './registration/lease.ts';
+export type { LeaseOptions } from './registration/arguments.ts';
+export type { LeaseState } from './registration/lease-state.ts';
+export type { ConflictPolicy } from './registration/key-plan.ts';
+export type { ValueSource } from './registration/desired.ts';
 
 // Selection: snapshots to a selector, a selector to a host.
-export type { Selector } from './selection/selector.ts';
+export type { CallOutcome, LearningSelector, Selector } from './selection/selector.ts';
 export { roundRobin, type RoundRobinOptions } from './selection/round-robin.ts';
+export { random, type RandomOptions } from './selection/random.ts';
+export { weighted, type WeightedOptions } from './selection/weighted.ts';
+export { leastLoaded, type LeastLoadedOptions } from './selection/least-loaded.ts';
+export { peakEwma, type PeakEwmaOptions } from './selection/peak-ewma.ts';
+export { consistentHash, type ConsistentHashOptions } from './selection/consistent-hash.ts';
+export { sticky, type StickyOptions } from './selection/sticky.ts';
 
-// Codecs: bytes to values and back.
+// Layers: fewer hosts, or hosts of another weight, before a selector.
+export { where, type HostPredicate } from './selection/where.ts';
+export { preferZone, type PreferZoneOptions } from './selection/prefer-zone.ts';
+export { subset, type SubsetOptions } from './selection/subset.ts';
+export { slowStart, type SlowStartOptions } from './selection/slow-start.ts';
+
+// Calls: an Observable whose every subscription picks a host.
+export { balance, type BalanceOptions, type Call, type CallOptions } from './selection/balance.ts';
+export type { EjectionOptions, HostState } from './selection/ejection.ts';
+export { perInstance, type PerInstanceOptions } from './selection/per-instance.ts';
+
+// Codecs: bytes to values and back. The formats of other systems are in `rx-etcd/interop`.
 export type { Codec } from './codecs/codec.ts';
 export { text } from './codecs/text.ts';
+export { json } from './codecs/json.ts';
+export type { StandardIssue, StandardResult, StandardSchema } from './codecs/standard-schema.ts';
 
 // What all of it shares.
 export { RxEtcdError, type RxEtcdErrorCode } from './errors.ts';

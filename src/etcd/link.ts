@@ -100,8 +100,11 @@ export interface TxnAnswer {
 export interface Link {
   /** The member's address, for messages. */
   readonly host: string;
-  /** Emits page after page, then completes. A compaction under way makes it fail with `compacted`. */
-  list$(range: KeyRange): Observable<ListPage>;
+  /**
+   * Emits page after page of the present revision, or of a past one, then completes. A compaction under way makes it
+   * fail with `compacted`.
+   */
+  list$(range: KeyRange, revision?: number): Observable<ListPage>;
   /** Count and newest entry of a range, linearizable; of a past revision, or of the present one. Emits once. */
   fingerprint$(range: KeyRange, revision?: number): Observable<Fingerprint>;
   /** Emits `created` first. Never completes by itself. */
