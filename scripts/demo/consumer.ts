@@ -1,15 +1,5 @@
-import { Etcd3 } from "etcd3";
-import {
-  concatMap,
-  defer,
-  filter,
-  interval,
-  map,
-  retry,
-  shareReplay,
-  withLatestFrom,
-  type Observable,
-} from "rxjs";
+import type { Etcd3 } from 'etcd3';
+import { concatMap, defer, filter, interval, map, retry, shareReplay, withLatestFrom, type Observable } from 'rxjs';
 import {
   changes,
   roundRobin,
@@ -19,13 +9,8 @@ import {
   type PrefixState,
   type Selector,
   type Snapshot,
-} from "rx-etcd";
-import {
-  greetingKey,
-  hostsPrefix,
-  settingsPrefix,
-  type Answer,
-} from "./places.ts";
+} from 'rx-etcd';
+import { greetingKey, hostsPrefix, settingsPrefix, type Answer } from './places.ts';
 
 /** A request that was answered. */
 export interface Served extends Answer {
@@ -42,27 +27,18 @@ export interface Consumer {
   /** Sends a request every so often, for as long as it is subscribed, to the hosts in turn. */
   requests$(everyMs: number): Observable<Served>;
   /** The sets of hosts that fit. */
-  hostsWhere$(
-    fits: (hosts: ReadonlyMap<string, string>) => boolean,
-  ): Observable<Snapshot<string>>;
+  hostsWhere$(fits: (hosts: ReadonlyMap<string, string>) => boolean): Observable<Snapshot<string>>;
 }
 
 export function consumerOf(etcd: Etcd3, prefix: string): Consumer {
-  const shared = { bufferSize: 1, refCount: true };
-  const hosts$ = watchPrefix$(etcd, hostsPrefix(prefix)).pipe(
-    shareReplay(shared),
-  );
+  const hosts$ = watchPrefix$(etcd, hostsPrefix(prefix)).pipe(shareReplay({ bufferSize: 1, refCount: true }));
   // Shared, so that all requests follow one rotation.
-  const selector$ = hosts$.pipe(roundRobin(), shareReplay(shared));
+  const selector$ = hosts$.pipe(roundRobin(), shareReplay({ bufferSize: 1, refCount: true }));
   return {
     hosts$,
     changes$: hosts$.pipe(changes()),
-    state$: watchPrefixState$(etcd, hostsPrefix(prefix)).pipe(
-      shareReplay(shared),
-    ),
-    greeting$: watchPrefix$(etcd, settingsPrefix(prefix)).pipe(
-      map((settings) => settings.get(greetingKey(prefix))),
-    ),
+    state$: watchPrefixState$(etcd, hostsPrefix(prefix)).pipe(shareReplay({ bufferSize: 1, refCount: true })),
+    greeting$: watchPrefix$(etcd, settingsPrefix(prefix)).pipe(map((settings) => settings.get(greetingKey(prefix)))),
     requests$: (everyMs) =>
       interval(everyMs).pipe(
         withLatestFrom(selector$),
@@ -77,7 +53,7 @@ function request$(selector: Selector<string>): Observable<Served> {
   let dead = 0;
   return defer(async () => {
     const host = selector.pick();
-    if (host === undefined) throw new Error("there is no host to ask");
+    if (host === undefined) throw new Error('there is no host to ask');
     const response = await fetch(`http://${host}/`, {
       signal: AbortSignal.timeout(2000),
     });

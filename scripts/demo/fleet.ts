@@ -1,8 +1,8 @@
-import { spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
-import { fileURLToPath } from "node:url";
-import { ReplaySubject, filter, map, type Observable } from "rxjs";
-import type { Report } from "./places.ts";
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { ReplaySubject, filter, map, type Observable } from 'rxjs';
+import type { Report } from './places.ts';
 
 /** A provider process. */
 export interface Provider {
@@ -18,7 +18,7 @@ export interface Provider {
   /** The greeting as it has heard of it, the latest first. */
   readonly heard$: Observable<string | undefined>;
   /** Sends a signal. */
-  kill(signal: "SIGTERM" | "SIGKILL"): void;
+  kill(signal: 'SIGTERM' | 'SIGKILL'): void;
   /** Its exit code, or the signal that ended it. */
   readonly ended: Promise<number | string | null>;
 }
@@ -31,35 +31,24 @@ export interface ProviderOptions {
 }
 
 /** Starts a provider as an operating system process of its own. It ends with this process in any case. */
-export function startProvider({
-  name,
-  prefix,
-  ttlSeconds,
-  etcdHosts,
-}: ProviderOptions): Provider {
-  const script = fileURLToPath(new URL("provider.ts", import.meta.url));
-  const child: ChildProcess = spawn(
-    process.execPath,
-    ["--import", "tsx", script, name, prefix, String(ttlSeconds)],
-    {
-      stdio: ["ignore", "inherit", "inherit", "ipc"],
-      env: { ...process.env, ETCD_HOSTS: etcdHosts.join(",") },
-    },
-  );
-  const reports = new ReplaySubject<Report>();
+export function startProvider({ name, prefix, ttlSeconds, etcdHosts }: ProviderOptions): Provider {
+  const script = fileURLToPath(new URL('provider.ts', import.meta.url));
+  const child: ChildProcess = spawn(process.execPath, ['--import', 'tsx', script, name, prefix, String(ttlSeconds)], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    env: { ...process.env, ETCD_HOSTS: etcdHosts.join(',') },
+  });
+  const reports = new ReplaySubject<Report>(Infinity);
   const heard = new ReplaySubject<Report>(1);
   const statuses: string[] = [];
-  child.on("message", (report: Report) => {
-    if (report.type === "registration") statuses.push(report.status);
+  child.on('message', (report: Report) => {
+    if (report.type === 'registration') statuses.push(report.status);
     else heard.next(report);
     reports.next(report);
   });
-  const ended = once(child, "exit").then(
-    ([code, signal]: (number | string | null)[]) => {
-      reports.complete();
-      return signal ?? code ?? null;
-    },
-  );
+  const ended = once(child, 'exit').then(([code, signal]: (number | string | null)[]) => {
+    reports.complete();
+    return signal ?? code ?? null;
+  });
   return {
     name,
     pid: child.pid,
@@ -69,15 +58,10 @@ export function startProvider({
       return child.exitCode === null && child.signalCode === null;
     },
     heard$: heard.pipe(
-      filter((report) => report.type === "heard"),
+      filter((report) => report.type === 'heard'),
       map(({ greeting }) => greeting),
     ),
-    registered$: reports.pipe(
-      filter(
-        (report) =>
-          report.type === "registration" && report.status === "registered",
-      ),
-    ),
+    registered$: reports.pipe(filter((report) => report.type === 'registration' && report.status === 'registered')),
     kill: (signal) => child.kill(signal),
     ended,
   };

@@ -2,15 +2,14 @@
 
 export const hostsPrefix = (prefix: string): string => `${prefix}hosts/`;
 export const settingsPrefix = (prefix: string): string => `${prefix}settings/`;
-export const greetingKey = (prefix: string): string =>
-  `${settingsPrefix(prefix)}greeting`;
+export const greetingKey = (prefix: string): string => `${settingsPrefix(prefix)}greeting`;
 
 /** The addresses of etcd in `ETCD_HOSTS`, separated by commas. */
 export function hostsOfEtcd(): string[] {
-  return (process.env["ETCD_HOSTS"] ?? "")
-    .split(",")
+  return (process.env['ETCD_HOSTS'] ?? '')
+    .split(',')
     .map((host) => host.trim())
-    .filter((host) => host !== "");
+    .filter((host) => host !== '');
 }
 
 /** What a provider answers to a request. */
@@ -24,8 +23,8 @@ export interface Answer {
 /** What a provider tells the demo. */
 export type Report =
   | {
-      readonly type: "registration";
+      readonly type: 'registration';
       readonly status: string;
       readonly leaseId?: string;
     }
-  | { readonly type: "heard"; readonly greeting: string | undefined };
+  | { readonly type: 'heard'; readonly greeting: string | undefined };

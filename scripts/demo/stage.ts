@@ -1,18 +1,10 @@
-import { Etcd3 } from "etcd3";
-import {
-  Subject,
-  Subscription,
-  firstValueFrom,
-  takeUntil,
-  timeout,
-  timer,
-  type Observable,
-} from "rxjs";
-import type { EtcdServer } from "../../test/support/etcd-server.ts";
-import { consumerOf, type Consumer, type Served } from "./consumer.ts";
-import { startProvider, type Provider } from "./fleet.ts";
-import { hostsPrefix } from "./places.ts";
-import type { Timeline } from "./timeline.ts";
+import { Etcd3 } from 'etcd3';
+import { Subject, Subscription, firstValueFrom, takeUntil, timeout, timer, type Observable } from 'rxjs';
+import type { EtcdServer } from '../../test/support/etcd-server.ts';
+import { consumerOf, type Consumer, type Served } from './consumer.ts';
+import { startProvider, type Provider } from './fleet.ts';
+import { hostsPrefix } from './places.ts';
+import type { Timeline } from './timeline.ts';
 
 /** What the acts play on. */
 export interface Stage {
@@ -65,23 +57,17 @@ export function setStage(options: StageOptions): Stage {
     server,
     consumer: consumerOf(new Etcd3({ hosts: [...etcdHosts] }), prefix),
     start(...names) {
-      if (over) throw new Error("the demo is over");
-      const started = names.map((name) =>
-        startProvider({ name, prefix, ttlSeconds, etcdHosts }),
-      );
+      if (over) throw new Error('the demo is over');
+      const started = names.map((name) => startProvider({ name, prefix, ttlSeconds, etcdHosts }));
       fleet.push(...started);
       for (const { name, pid, reports$ } of started) {
         timeline.say(name, `starts as process ${pid}`);
         stage.follow(reports$, (report) => {
-          if (report.type === "heard")
-            timeline.say(
-              name,
-              `hears: the greeting is ${report.greeting ?? "not set"}`,
-            );
+          if (report.type === 'heard') timeline.say(name, `hears: the greeting is ${report.greeting ?? 'not set'}`);
           else
             timeline.say(
               name,
-              `${report.status}${report.leaseId === undefined ? "" : ` under lease ${report.leaseId}`}`,
+              `${report.status}${report.leaseId === undefined ? '' : ` under lease ${report.leaseId}`}`,
             );
         });
       }
@@ -90,13 +76,9 @@ export function setStage(options: StageOptions): Stage {
     running: () => fleet.filter((provider) => provider.running),
     registrations: () =>
       stage.onEtcd(async (client) => {
-        const { kvs } = await client
-          .getAll()
-          .prefix(hostsPrefix(prefix))
-          .exec();
+        const { kvs } = await client.getAll().prefix(hostsPrefix(prefix)).exec();
         return kvs.map(
-          (kv) =>
-            `${nameOf(kv.key.toString())} under lease ${kv.lease}, created at revision ${kv.create_revision}`,
+          (kv) => `${nameOf(kv.key.toString())} under lease ${kv.lease}, created at revision ${kv.create_revision}`,
         );
       }),
     async onEtcd(use) {
@@ -111,19 +93,11 @@ export function setStage(options: StageOptions): Stage {
       const tooLate = (): never => {
         throw new Error(`${what}: not within ${withinMs} ms`);
       };
-      return firstValueFrom(
-        source$.pipe(
-          timeout({ first: withinMs, with: tooLate }),
-          takeUntil(over$),
-        ),
-      );
+      return firstValueFrom(source$.pipe(timeout({ first: withinMs, with: tooLate }), takeUntil(over$)));
     },
     traffic() {
       const served: Served[] = [];
-      const subscription = stage.follow(
-        stage.consumer.requests$(50),
-        (answer) => served.push(answer),
-      );
+      const subscription = stage.follow(stage.consumer.requests$(50), (answer) => served.push(answer));
       return {
         stop() {
           subscription.unsubscribe();
@@ -148,15 +122,13 @@ export function setStage(options: StageOptions): Stage {
       followed.unsubscribe();
       const alive = stage.running();
       const ended = Promise.all(alive.map((provider) => provider.ended));
-      for (const provider of alive) provider.kill("SIGTERM");
+      for (const provider of alive) provider.kill('SIGTERM');
       await Promise.race([ended, firstValueFrom(timer(3000))]);
-      for (const provider of alive) provider.kill("SIGKILL");
+      for (const provider of alive) provider.kill('SIGKILL');
       await ended;
       // On somebody else's etcd nothing of the demo may stay, however it went.
       if (server !== undefined) return;
-      const cleaned = stage
-        .onEtcd((client) => client.delete().prefix(prefix))
-        .catch(() => undefined);
+      const cleaned = stage.onEtcd((client) => client.delete().prefix(prefix)).catch(() => undefined);
       await Promise.race([cleaned, firstValueFrom(timer(3000))]);
     },
   };
@@ -165,5 +137,5 @@ export function setStage(options: StageOptions): Stage {
 
 /** The last part of a key. */
 export function nameOf(key: string): string {
-  return key.slice(key.lastIndexOf("/") + 1);
+  return key.slice(key.lastIndexOf('/') + 1);
 }
