@@ -2,7 +2,7 @@ import { defer, map, type OperatorFunction } from 'rxjs';
 import { invalidArgument } from '../errors.ts';
 import { type OrderedEntries, orderedEntries } from './ordered-entries.ts';
 import type { Selector } from './selector.ts';
-import { chooseByShare } from './shares.ts';
+import { chooseByShare, hasShares } from './shares.ts';
 
 /** Options of {@link roundRobin}. */
 export interface RoundRobinOptions {
@@ -78,6 +78,7 @@ class RoundRobinSelector<T> implements Selector<T> {
   }
 
   pickEntry(_affinity?: string, avoid?: (key: string) => boolean): readonly [string, T] | undefined {
+    if (!hasShares(this.hosts)) return this.#choose(avoid);
     return chooseByShare(this.hosts, this.#random, avoid, (avoided) => this.#choose(avoided));
   }
 

@@ -1,6 +1,6 @@
 import { defer, map, type OperatorFunction } from 'rxjs';
 import { type DifferenceVisitor, forEachDifference } from './differences.ts';
-import { chooseByShare } from './shares.ts';
+import { chooseByShare, hasShares } from './shares.ts';
 import type { CallOutcome, LearningSelector, Selector } from './selector.ts';
 
 /** What a selector remembers from pick to pick, and how it chooses. One for each subscription. */
@@ -75,10 +75,15 @@ class FollowingSelector<T> implements Selector<T> {
   }
 
   pickEntry(affinity?: string, avoid?: (key: string) => boolean): readonly [string, T] | undefined {
-    const state = this.#follower.at(this.hosts);
-    return chooseByShare(this.hosts, this.#random, avoid, (avoided) => {
-      const key = state.choose(affinity, avoided);
-      return key === undefined ? undefined : [key, this.hosts.get(key) as T];
-    });
+    if (!hasShares(this.hosts)) return this.#choose(affinity, avoid);
+    return chooseByShare(this.hosts, this.#random, avoid, (avoided) => this.#choose(affinity, avoided));
+  }
+
+  #choose(
+    affinity: string | undefined,
+    avoid: ((key: string) => boolean) | undefined,
+  ): readonly [string, T] | undefined {
+    const key = this.#follower.at(this.hosts).choose(affinity, avoid);
+    return key === undefined ? undefined : [key, this.hosts.get(key) as T];
   }
 }

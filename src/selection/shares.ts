@@ -17,13 +17,13 @@ const MAX_PASSES = 4;
  * What was chosen first is taken when every choice was passed over.
  */
 export function chooseByShare<T>(
-  hosts: ReadonlyMap<string, T>,
+  hosts: SharedHosts,
   random: () => number,
   avoid: ((key: string) => boolean) | undefined,
   choose: (avoid: ((key: string) => boolean) | undefined) => Entry<T> | undefined,
 ): Entry<T> | undefined {
   const first = choose(avoid);
-  if (first === undefined || !hasShares(hosts) || isTaken(hosts, first, random)) return first;
+  if (first === undefined || isTaken(hosts, first, random)) return first;
   const passed = new Set<string>([first[0]]);
   while (passed.size < MAX_PASSES) {
     const next = choose((key) => passed.has(key) || avoid?.(key) === true);
@@ -39,11 +39,12 @@ export function keepShares<T>(source: ReadonlyMap<string, T>, derived: Map<strin
   return hasShares(source) ? Object.assign(derived, { shareOf: (key: string) => source.shareOf(key) }) : derived;
 }
 
+/** Whether some hosts shall get less than their share. */
+export function hasShares<T>(hosts: ReadonlyMap<string, T>): hosts is ReadonlyMap<string, T> & SharedHosts {
+  return 'shareOf' in hosts && typeof hosts.shareOf === 'function';
+}
+
 function isTaken(hosts: SharedHosts, [key]: Entry<unknown>, random: () => number): boolean {
   const share = hosts.shareOf(key);
   return share >= 1 || random() < share;
-}
-
-function hasShares<T>(hosts: ReadonlyMap<string, T>): hosts is ReadonlyMap<string, T> & SharedHosts {
-  return 'shareOf' in hosts && typeof hosts.shareOf === 'function';
 }
