@@ -5,7 +5,15 @@ import { defineConfig } from 'vitest/config';
 const deps = { interopDefault: false };
 
 export default defineConfig({
-  resolve: { alias: { 'rx-etcd': fileURLToPath(new URL('src/index.ts', import.meta.url)) } },
+  resolve: {
+    alias: [
+      { find: /^rx-etcd$/, replacement: fileURLToPath(new URL('src/index.ts', import.meta.url)) },
+      {
+        find: /^rx-etcd\/interop$/,
+        replacement: fileURLToPath(new URL('src/codecs/interop/index.ts', import.meta.url)),
+      },
+    ],
+  },
   test: {
     coverage: {
       provider: 'v8',

@@ -7,6 +7,7 @@ export type Change<T> =
   | { readonly type: 'updated'; readonly key: string; readonly value: T; readonly previous: T }
   | { readonly type: 'removed'; readonly key: string; readonly previous: T };
 
+/** What {@link changes} takes for a change. */
 export interface ChangesOptions<T> {
   /**
    * Whether two values of a key count as the same, and so as no change. Default: `Object.is`, under which

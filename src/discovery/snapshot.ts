@@ -50,10 +50,12 @@ export class Snapshot<T> implements ReadonlyMap<string, T> {
     return this.#tree.size;
   }
 
+  /** The value of a key, `undefined` when the key is absent. O(log n). */
   get(key: string): T | undefined {
     return this.#tree.get(key)?.value;
   }
 
+  /** Whether the key is there. O(log n). */
   has(key: string): boolean {
     return this.#tree.has(key);
   }
@@ -64,6 +66,7 @@ export class Snapshot<T> implements ReadonlyMap<string, T> {
     return pair === undefined ? undefined : [pair[0], pair[1].value];
   }
 
+  /** Calls back for each entry, in key order. */
   forEach(callback: (value: T, key: string, map: ReadonlyMap<string, T>) => void, thisArg?: unknown): void {
     this.#tree.forEachPair((key, entry) => {
       callback.call(thisArg, entry.value, key, this);
@@ -82,6 +85,7 @@ export class Snapshot<T> implements ReadonlyMap<string, T> {
     for (const entry of this.#tree.values()) yield entry.value;
   }
 
+  /** The entries in key order. */
   [Symbol.iterator](): MapIterator<[string, T]> {
     return this.entries();
   }

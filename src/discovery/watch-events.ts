@@ -34,6 +34,7 @@ export type PrefixEvents<T> =
       readonly snapshot: Snapshot<T>;
     };
 
+/** How {@link watchEvents$} follows a history. */
 export interface WatchEventsOptions<T> extends WatchPrefixOptions<T> {
   /** The first revision whose events are wanted: to go on after the last one handled. Default: from now on. */
   readonly fromRevision?: number;

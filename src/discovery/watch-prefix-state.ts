@@ -31,6 +31,7 @@ import { prefixRange } from './prefix-range.ts';
 import type { PrefixState, ResyncReason } from './prefix-state.ts';
 import { Snapshot } from './snapshot.ts';
 
+/** How a prefix, or a key, is watched. */
 export interface WatchPrefixOptions<T> {
   /** How values are read. Default: `text()`. A value it cannot read is left out, and named in the state's `rejected`. */
   readonly codec?: Codec<T>;

@@ -2,6 +2,7 @@ import { distinctUntilChanged, type MonoTypeOperatorFunction } from 'rxjs';
 import type { PrefixState, RejectedKeys } from '../discovery/prefix-state.ts';
 import { forEachDifference, resyncOf, snapshotIn, statusOf, type Known } from './known.ts';
 
+/** What {@link distinctSnapshots} takes for the same. */
 export interface DistinctSnapshotsOptions {
   /**
    * Whether two values of a key count as the same. Default: `Object.is`, which suits text; for decoded

@@ -3,6 +3,7 @@ import { durationMs } from './durations.ts';
 import { keepVanished } from './keep-vanished.ts';
 import type { Known } from './known.ts';
 
+/** How {@link holdRemovals} measures time. */
 export interface HoldRemovalsOptions {
   /** The clock and timers. Default: RxJS's `asyncScheduler`. */
   readonly scheduler?: SchedulerLike;

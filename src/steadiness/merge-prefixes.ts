@@ -13,6 +13,7 @@ export interface Sourced<T> {
   readonly value: T;
 }
 
+/** How {@link mergePrefixes$} names what it merges. */
 export interface MergePrefixesOptions {
   /**
    * Whether to begin when the first source is known, rather than when all are. Until all are known the

@@ -4,6 +4,7 @@ import { durationMs } from './durations.ts';
 import { keepVanished } from './keep-vanished.ts';
 import type { Known } from './known.ts';
 
+/** What {@link protectEmpty} holds back, and in what time. */
 export interface ProtectEmptyOptions {
   /**
    * The share of the hosts, from 0 and below 1, that has to remain: with fewer, those that vanished are shown

@@ -8,6 +8,7 @@ import { durationMs } from './durations.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 import { readStored, writeStored, type StoredSnapshot } from './stored-snapshot.ts';
 
+/** How {@link remember} writes and reads what it keeps. */
 export interface RememberOptions<T> {
   /** How values are written and read: the codec of the watch. Default: `text()`. */
   readonly codec?: Codec<T>;

@@ -3,6 +3,7 @@ import { invalidArgument } from '../errors.ts';
 import { durationMs } from './durations.ts';
 import { resyncOf, snapshotIn, statusOf, withResync, type Known } from './known.ts';
 
+/** How long {@link settle} may hold a snapshot. */
 export interface SettleOptions {
   /** The longest that a change waits, however long the burst. At least `ms`. Default: ten times `ms`. */
   readonly maxDelayMs?: number;

@@ -12,6 +12,7 @@ import { Snapshot } from '../discovery/snapshot.ts';
 import { RxEtcdError } from '../errors.ts';
 import { durationMs } from './durations.ts';
 
+/** What {@link withinStaleness} does when knowledge is too old. */
 export interface WithinStalenessOptions<T> {
   /**
    * What is shown instead, subscribed to each time when the bound is passed and left when etcd is back: a fixed

@@ -15,6 +15,7 @@ export interface GoFrameService {
   readonly metadata: JsonObject;
 }
 
+/** How {@link goFrame} lays out its keys. */
 export interface GoFrameOptions {
   /** Default: `service`, as in GoFrame 2.1 and later; before, it was `services`. */
   readonly head?: string;

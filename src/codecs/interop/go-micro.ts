@@ -12,6 +12,7 @@ export interface GoMicroService {
   readonly nodes: readonly GoMicroNode[];
 }
 
+/** One node of a {@link GoMicroService}. */
 export interface GoMicroNode {
   readonly metadata: Readonly<Record<string, string>>;
   readonly id: string;

@@ -12,6 +12,7 @@ export interface KitexInstance {
   readonly tags: Readonly<Record<string, string>>;
 }
 
+/** How {@link kitex} lays out its keys. */
 export interface KitexOptions {
   /** Where services are kept. Default: `kitex/registry-etcd`, without a leading `/`, as in kitex. */
   readonly prefix?: string;

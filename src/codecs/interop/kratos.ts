@@ -12,6 +12,7 @@ export interface KratosInstance {
   readonly endpoints: readonly string[];
 }
 
+/** How {@link kratos} lays out its keys. */
 export interface KratosOptions {
   /** Where services are kept. Default: `/microservices`, as in go-kratos. */
   readonly namespace?: string;
