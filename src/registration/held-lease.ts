@@ -19,6 +19,7 @@ import {
 import { backoffDelayMs } from '../etcd/backoff.ts';
 import { fatalError, toFault, type EtcdFault } from '../etcd/faults.ts';
 import type { Connection, Link, LinkState, Renewal } from '../etcd/link.ts';
+import { longTimer$ } from './long-timer.ts';
 import { newLeaseId } from './lease-id.ts';
 import type { LeaseState } from './lease-state.ts';
 import { revoke$ } from './revoke.ts';
@@ -123,7 +124,7 @@ export function holdLease({ connection, ttlSeconds, scheduler, random }: HoldLea
         }
         // At two thirds of the TTL a renewal is overdue by a third of it.
         const doubtInMs = (held.renewedAtMs as number) + (ttlMs() * 2) / 3 - scheduler.now();
-        const doubt$ = timer(Math.max(0, doubtInMs), scheduler).pipe(
+        const doubt$ = longTimer$(doubtInMs, scheduler).pipe(
           concatMap(() => of(suspended(held, new Error(`no renewal of lease ${held.id} was answered for two thirds of its TTL`)))),
         );
         return doubtInMs > 0 ? concat(of(granted(held)), doubt$) : doubt$;

@@ -1,4 +1,4 @@
-import { NEVER, Observable, ReplaySubject, Subscription, filter, from, merge, switchMap, take, timer, type ObservableInput } from 'rxjs';
+import { NEVER, Observable, ReplaySubject, Subscription, filter, from, merge, switchMap, take, type ObservableInput } from 'rxjs';
 import type { Codec } from '../codecs/codec.ts';
 import type { Connection, Link } from '../etcd/link.ts';
 import type { LeaseOptions } from './arguments.ts';
@@ -6,6 +6,7 @@ import { desired$, encode, type Desired, type PresentValues, type ValueSource } 
 import { holdKeys, type KeyMemory, type KeyState } from './held-keys.ts';
 import { holdLease, type HeldLeaseState } from './held-lease.ts';
 import type { ConflictPolicy, RegisteredKey } from './key-plan.ts';
+import { longTimer$ } from './long-timer.ts';
 import { nextState, type RegistrationState } from './registration-state.ts';
 
 export interface RegistrationOptions<T> extends Required<LeaseOptions> {
@@ -105,10 +106,10 @@ export function registration$<T>(options: RegistrationOptions<T>): Observable<Re
       );
       // Without contact to etcd, the TTL has told clients by then.
       subscriber.add(
-        merge(done$, timer(options.ttlSeconds * 1000, scheduler))
+        merge(done$, longTimer$(options.ttlSeconds * 1000, scheduler))
           .pipe(
             take(1),
-            switchMap(() => timer(options.drainMs, scheduler)),
+            switchMap(() => longTimer$(options.drainMs, scheduler)),
           )
           .subscribe(deregister),
       );

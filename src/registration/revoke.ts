@@ -19,6 +19,7 @@ import {
 import { backoffDelayMs } from '../etcd/backoff.ts';
 import { fatalError, toFault } from '../etcd/faults.ts';
 import type { Connection, Link } from '../etcd/link.ts';
+import { longTimer$ } from './long-timer.ts';
 
 /** After which a grant that was on its way when its answer was lost has reached the server, or never will. */
 const STRAGGLER_MS = 1000;
@@ -71,7 +72,7 @@ export function revoke$(options: RevokeOptions): Observable<boolean> {
   );
   return merge(held$, concat(granted$, revoked$)).pipe(
     take(1),
-    takeUntil(timer(ttlSeconds * 1000, scheduler)),
+    takeUntil(longTimer$(ttlSeconds * 1000, scheduler)),
     defaultIfEmpty(false),
   );
 }

@@ -30,7 +30,7 @@ export interface FakeEtcd {
 /** A model of etcd behind the interface that `registration/` speaks through, in a scheduler's time. */
 export function fakeEtcd(scheduler: SchedulerLike, latencyMs = 1): FakeEtcd {
   const states = new ReplaySubject<LinkState>(1);
-  const events = new Subject<WireEvent>();
+  const events = new ReplaySubject<WireEvent>();
   let broken = new Subject<never>();
   const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 
