@@ -1,25 +1,13 @@
-import {
-  EMPTY,
-  Observable,
-  catchError,
-  concat,
-  concatMap,
-  defer,
-  expand,
-  map,
-  of,
-  throwError,
-  type SchedulerLike,
-} from 'rxjs';
+import { catchError, concatMap, defer, map, of, throwError, type Observable, type SchedulerLike } from 'rxjs';
 import { callGate } from './call-gate.ts';
 import { defaultCallOptionsOf, type Methods } from './etcd3-client.ts';
 import { EtcdFault, toFault } from './faults.ts';
 import { keepAliveStream } from './keepalive-stream.ts';
+import { listPages$, rangeFields, type RangeCall } from './list-pages.ts';
 import type {
   Fingerprint,
   KeyRange,
   Link,
-  ListPage,
   TxnCompare,
   TxnOperation,
   TxnRequest,
@@ -28,7 +16,9 @@ import type {
 } from './link.ts';
 import { unary$, withMetadata, type CallOptions, type Duplex, type GrpcClient, type MethodDefinition } from './rpc.ts';
 import { watchStream } from './watch-stream.ts';
-import { toEntry, type StockRangeResponse } from './wire.ts';
+import { unreadable, type RangeResponse, type WireFormat } from './wire/messages.ts';
+import { ownFormat } from './wire/own.ts';
+import { toEntry, type StockKeyValue } from './wire/stock.ts';
 
 /**
  * Bound of a call. A member that lost its quorum answers "request timed out" after 7 s by default; past
@@ -38,11 +28,6 @@ const CALL_TIMEOUT_MS = 10_000;
 
 /** Calls under way at once: enough to fill a far connection, few enough to be answered within their time. */
 const MAX_CALLS = 256;
-
-/** Entries of the first page; later pages are sized to hold about {@link PAGE_BYTES}. */
-const FIRST_PAGE_ENTRIES = 1000;
-const MAX_PAGE_ENTRIES = 20_000;
-const PAGE_BYTES = 1024 * 1024;
 
 export interface MemberLinkOptions {
   readonly host: string;
@@ -59,11 +44,13 @@ export interface MemberLinkOptions {
   readonly onFault: (fault: EtcdFault) => void;
   /** Told of every answer. */
   readonly onAnswer: () => void;
+  /** How watch and range answers are read. Default: our own way. */
+  readonly format?: WireFormat;
 }
 
 /** The calls and streams of one connection to one member. */
 export function memberLink(options: MemberLinkOptions): Link {
-  const { client, methods, scheduler, onAnswer, onFault } = options;
+  const { client, methods, scheduler, onAnswer, onFault, format = ownFormat } = options;
 
   const gate = callGate(MAX_CALLS);
 
@@ -75,20 +62,26 @@ export function memberLink(options: MemberLinkOptions): Link {
     return { ...defaults, interceptors: [...(defaults.interceptors ?? []), withMetadata(metadata)] };
   };
 
-  const call$ = <R>(method: MethodDefinition, request: object): Observable<R> =>
+  const call$ = <A, R = A>(
+    method: MethodDefinition,
+    request: object,
+    read: (answer: A) => R = (answer) => answer as unknown as R,
+  ): Observable<R> =>
     defer(() => {
       const used = options.token();
       const once$ = gate(
-        defer(() => unary$<R>(client, method, request, callOptions(method, false), CALL_TIMEOUT_MS, () => scheduler.now())),
+        defer(() =>
+          unary$<A>(client, method, request, callOptions(method, false), CALL_TIMEOUT_MS, () => scheduler.now()),
+        ),
       );
       return once$.pipe(
         catchError((error: unknown) => {
           if (toFault(error).kind !== 'token') return throwError(() => error);
           return options.renewToken$(used).pipe(concatMap(() => once$));
         }),
-        map((response) => {
+        map((answer) => {
           onAnswer();
-          return response;
+          return read(answer);
         }),
         catchError((error: unknown) => {
           const fault = toFault(error);
@@ -97,6 +90,16 @@ export function memberLink(options: MemberLinkOptions): Link {
           return throwError(() => fault);
         }),
       );
+    });
+
+  // Read here rather than by grpc, so that bytes that are no message are a fault like any other.
+  const range$: RangeCall = (request, read) =>
+    call$({ ...methods.range, responseDeserialize: asBytes }, request, (bytes: Buffer) => {
+      try {
+        return read(format.rangeResponse(bytes));
+      } catch (error) {
+        throw unreadable('range response', error);
+      }
     });
 
   const duplex = (method: MethodDefinition): Duplex => {
@@ -114,7 +117,11 @@ export function memberLink(options: MemberLinkOptions): Link {
   };
 
   const streamed = { onFault, onAnswer };
-  const watch$ = watchStream({ ...streamed, open: () => duplex(methods.watch) });
+  const watch$ = watchStream({
+    ...streamed,
+    open: () => duplex({ ...methods.watch, responseDeserialize: asBytes }),
+    read: (bytes) => format.watchResponse(bytes),
+  });
   const keepAlive$ = keepAliveStream({
     ...streamed,
     open: () => duplex(methods.leaseKeepAlive),
@@ -123,20 +130,16 @@ export function memberLink(options: MemberLinkOptions): Link {
   });
 
   const count$ = (range: KeyRange): Observable<unknown> =>
-    call$(methods.range, { ...rangeFields(range), count_only: true, limit: 1 });
+    range$({ ...rangeFields(range), count_only: true, limit: 1 }, ({ count }) => count);
 
   return {
     host: options.host,
     keepAlive$,
-    list$: (range) => list$((request) => call$<StockRangeResponse>(methods.range, request), range),
+    list$: (range, revision) => listPages$(range$, range, revision),
     fingerprint$: (range, revision = 0) =>
-      call$<StockRangeResponse>(methods.range, {
-        ...rangeFields(range),
-        revision,
-        limit: 1,
-        sort_order: 'Descend',
-        sort_target: 'Mod',
-      }).pipe(map((response) => fingerprint(response, range))),
+      range$({ ...rangeFields(range), revision, limit: 1, sort_order: 'Descend', sort_target: 'Mod' }, (response) =>
+        fingerprint(response, range),
+      ),
     watch$: (request) =>
       watch$(request).pipe(catchError((error: unknown) => recheckDenied$(toFault(error), request, count$, onFault))),
     grant$: (ttlSeconds, leaseId) =>
@@ -179,52 +182,19 @@ function recheckDenied$(
   );
 }
 
-function rangeFields(range: KeyRange): object {
-  return { key: range.key, range_end: range.rangeEnd ?? new Uint8Array(0) };
+function asBytes(bytes: Buffer): Buffer {
+  return bytes;
 }
 
-function fingerprint(response: StockRangeResponse, range: KeyRange): Fingerprint {
-  const [newest] = response.kvs;
-  return {
-    count: Number(response.count),
-    newest: newest === undefined ? undefined : toEntry(newest, range.namespaceBytes),
-    revision: Number(response.header.revision),
-  };
-}
-
-function list$(range$: (request: object) => Observable<StockRangeResponse>, range: KeyRange): Observable<ListPage> {
-  interface Page {
-    readonly response: StockRangeResponse;
-    readonly revision: number;
-    readonly limit: number;
-  }
-  const page$ = (key: Uint8Array, revision: number, limit: number): Observable<Page> =>
-    range$({ ...rangeFields({ ...range, key }), revision, limit }).pipe(
-      map((response) => ({ response, limit, revision: revision || Number(response.header.revision) })),
-    );
-  return page$(range.key, 0, FIRST_PAGE_ENTRIES).pipe(
-    expand(({ response, revision }) => {
-      const last = response.kvs.at(-1);
-      if (!response.more || last === undefined) return EMPTY;
-      return page$(Buffer.concat([last.key, Buffer.alloc(1)]), revision, nextLimit(response));
-    }),
-    map(({ response, revision }) => ({
-      revision,
-      entries: response.kvs.map((kv) => toEntry(kv, range.namespaceBytes)),
-    })),
-  );
-}
-
-function nextLimit(response: StockRangeResponse): number {
-  const bytes = response.kvs.reduce((sum, kv) => sum + kv.key.length + kv.value.length, 0);
-  const perEntry = Math.max(1, bytes / response.kvs.length);
-  return Math.max(1, Math.min(MAX_PAGE_ENTRIES, Math.floor(PAGE_BYTES / perEntry)));
+function fingerprint(response: RangeResponse, range: KeyRange): Fingerprint {
+  const { count, revision } = response;
+  return { count, newest: response.readEntries(range.namespaceBytes)[0], revision };
 }
 
 interface StockTxnResponse {
   readonly header: { readonly revision: string };
   readonly succeeded: boolean;
-  readonly responses: readonly { readonly response_range?: StockRangeResponse | null }[];
+  readonly responses: readonly { readonly response_range?: { readonly kvs: readonly StockKeyValue[] } | null }[];
 }
 
 function txn$(call$: (body: object) => Observable<StockTxnResponse>, request: TxnRequest): ReturnType<Link['txn$']> {

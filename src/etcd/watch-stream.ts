@@ -2,11 +2,14 @@ import { Observable, type Subscriber } from 'rxjs';
 import { EtcdFault, toFault } from './faults.ts';
 import type { WatchMessage, WatchRequest, WireEvent } from './link.ts';
 import type { Duplex } from './rpc.ts';
-import { toEvent, type StockWatchResponse } from './wire.ts';
+import { unreadable, type WatchResponse } from './wire/messages.ts';
 
 export interface WatchStreamOptions {
-  /** Opens the stream: called with the first watcher, and again after the last one had gone. */
+  /**
+   * Opens the stream, of answers as bytes: called with the first watcher, and again after the last one had gone.
+   */
   readonly open: () => Duplex;
+  readonly read: (bytes: Buffer) => WatchResponse;
   /** Told once about a stream that failed by itself, after its watchers were. */
   readonly onFault: (fault: EtcdFault) => void;
   /** Told about every answer: the member is alive. */
@@ -62,10 +65,14 @@ export function watchStream(options: WatchStreamOptions): (request: WatchRequest
     state.duplex.on('end', () => {
       fail(new EtcdFault('link', 'the member ended the watch stream'));
     });
-    state.duplex.on('data', (response: StockWatchResponse) => {
+    state.duplex.on('data', (bytes: Buffer) => {
       if (state.closed) return;
       options.onAnswer();
-      receive(state, response, close);
+      try {
+        receive(state, options.read(bytes), close);
+      } catch (error) {
+        fail(unreadable('watch response', error));
+      }
     });
     return state;
   };
@@ -73,7 +80,7 @@ export function watchStream(options: WatchStreamOptions): (request: WatchRequest
   return (request) =>
     new Observable<WatchMessage>((subscriber) => {
       const state = (current ??= openStream());
-      const id = String(state.nextId++);
+      const id = state.nextId++;
       state.watchers.set(id, { request, subscriber, created: false, fragments: [] });
       state.unanswered.push(id);
       subscriber.add(() => {
@@ -87,17 +94,17 @@ export function watchStream(options: WatchStreamOptions): (request: WatchRequest
 
 interface StreamState {
   readonly duplex: Duplex;
-  readonly watchers: Map<string, Watcher>;
+  readonly watchers: Map<number, Watcher>;
   /** Ids of creates not answered yet, in request order; also those whose watcher has gone since. */
-  readonly unanswered: string[];
+  readonly unanswered: number[];
   nextId: number;
   closed: boolean;
 }
 
-function createRequest({ range, startRevision, previous = false }: WatchRequest, id: string): object {
+function createRequest({ range, startRevision, previous = false }: WatchRequest, id: number): object {
   return {
     key: range.key,
-    range_end: range.rangeEnd ?? new Uint8Array(0),
+    ...(range.rangeEnd !== undefined && { range_end: range.rangeEnd }),
     start_revision: startRevision,
     watch_id: id,
     fragment: true,
@@ -105,8 +112,8 @@ function createRequest({ range, startRevision, previous = false }: WatchRequest,
   };
 }
 
-function receive(state: StreamState, response: StockWatchResponse, close: (state: StreamState) => void): void {
-  let id = response.watch_id;
+function receive(state: StreamState, response: WatchResponse, close: (state: StreamState) => void): void {
+  let id = response.watchId;
   if (response.created) {
     const oldest = state.unanswered.shift();
     // A refused create carries no id of ours: answers come in request order, so it is the oldest one's.
@@ -126,24 +133,21 @@ function receive(state: StreamState, response: StockWatchResponse, close: (state
     watcher.created = true;
     watcher.subscriber.next({ type: 'created' });
   }
-  if (response.events.length === 0) return;
+  if (response.eventCount === 0) return;
   const { range, startRevision } = watcher.request;
-  for (const event of response.events) {
-    const decoded = toEvent(event, range.namespaceBytes);
-    if (decoded.modRevision >= startRevision) watcher.fragments.push(decoded);
-  }
+  response.readEvents(range.namespaceBytes, startRevision, watcher.fragments);
   if (response.fragment || watcher.fragments.length === 0) return;
   const events = watcher.fragments;
   watcher.fragments = [];
   watcher.subscriber.next({ type: 'events', events });
 }
 
-function cancelFault(response: StockWatchResponse): EtcdFault {
-  if (Number(response.compact_revision) > 0) {
-    return new EtcdFault('compacted', `compacted up to revision ${response.compact_revision}`);
+function cancelFault(response: WatchResponse): EtcdFault {
+  if (response.compactRevision > 0) {
+    return new EtcdFault('compacted', `compacted up to revision ${response.compactRevision}`);
   }
-  if (response.cancel_reason === '') return new EtcdFault('busy', 'the server cancelled the watch without a reason');
-  const fault = toFault(new Error(response.cancel_reason));
+  if (response.cancelReason === '') return new EtcdFault('busy', 'the server cancelled the watch without a reason');
+  const fault = toFault(new Error(response.cancelReason));
   // A watch of its own is refused here, not the link.
   return fault.kind === 'link' ? new EtcdFault('busy', fault.message) : fault;
 }

@@ -1,0 +1,44 @@
+import { EtcdFault } from '../faults.ts';
+import type { WireEntry, WireEvent } from '../link.ts';
+
+/**
+ * A watch response, read as far as to know whose it is. Its events wait until the watcher says how much of each key
+ * is its namespace: watchers of several namespaces share a stream.
+ */
+export interface WatchResponse {
+  readonly watchId: number;
+  readonly created: boolean;
+  readonly canceled: boolean;
+  readonly fragment: boolean;
+  readonly compactRevision: number;
+  readonly cancelReason: string;
+  /** How many events there are, those before any start revision included. */
+  readonly eventCount: number;
+  /** Appends the events from `startRevision` on. Throws a `RangeError` for bytes that are none. */
+  readEvents(namespaceBytes: number, startRevision: number, into: WireEvent[]): void;
+}
+
+/** A range response. Throws like {@link WatchResponse.readEvents}. */
+export interface RangeResponse {
+  readonly revision: number;
+  readonly more: boolean;
+  readonly count: number;
+  readonly entryCount: number;
+  /** The size of the whole answer. */
+  readonly byteLength: number;
+  /** The whole key of the last entry; undefined when there is none. */
+  readonly lastKey: Uint8Array | undefined;
+  readEntries(namespaceBytes: number): WireEntry[];
+}
+
+/** How answers are read from their bytes: our own way, or etcd3's. */
+export interface WireFormat {
+  watchResponse(bytes: Buffer): WatchResponse;
+  rangeResponse(bytes: Buffer): RangeResponse;
+}
+
+/** The fault for bytes that are no answer: it speaks against whoever sent them, so against the link. */
+export function unreadable(what: string, error: unknown): EtcdFault {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new EtcdFault('link', `the member sent a ${what} that cannot be read: ${reason}`, { cause: error });
+}

@@ -1,0 +1,277 @@
+import { decodeKeyAt } from '../keys.ts';
+import type { WireEntry, WireEvent } from '../link.ts';
+import type { RangeResponse, WatchResponse, WireFormat } from './messages.ts';
+import { WireReader } from './reader.ts';
+
+/**
+ * Reads answers straight from their bytes: only the fields that are used, in any order, the last one of a field
+ * that comes twice, parts of a message merged, and anything else skipped.
+ *
+ * @source https://github.com/etcd-io/etcd/blob/main/api/etcdserverpb/rpc.proto
+ * @source https://github.com/etcd-io/etcd/blob/main/api/mvccpb/kv.proto
+ */
+export const ownFormat: WireFormat = { watchResponse, rangeResponse };
+
+// A field's tag is its number and its wire type. A known number with another wire type is an unknown field.
+const VARINT = 0;
+const BYTES = 2;
+
+const HEADER_REVISION = (3 << 3) | VARINT;
+
+const WATCH_ID = (2 << 3) | VARINT;
+const WATCH_CREATED = (3 << 3) | VARINT;
+const WATCH_CANCELED = (4 << 3) | VARINT;
+const WATCH_COMPACT_REVISION = (5 << 3) | VARINT;
+const WATCH_CANCEL_REASON = (6 << 3) | BYTES;
+const WATCH_FRAGMENT = (7 << 3) | VARINT;
+const WATCH_EVENT = (11 << 3) | BYTES;
+
+const EVENT_TYPE = (1 << 3) | VARINT;
+const EVENT_KV = (2 << 3) | BYTES;
+const EVENT_PREVIOUS = (3 << 3) | BYTES;
+const DELETE = 1;
+
+const KV_KEY = (1 << 3) | BYTES;
+const KV_CREATE_REVISION = (2 << 3) | VARINT;
+const KV_MOD_REVISION = (3 << 3) | VARINT;
+const KV_VALUE = (5 << 3) | BYTES;
+const KV_LEASE = (6 << 3) | VARINT;
+
+const RANGE_HEADER = (1 << 3) | BYTES;
+const RANGE_KV = (2 << 3) | BYTES;
+const RANGE_MORE = (3 << 3) | VARINT;
+const RANGE_COUNT = (4 << 3) | VARINT;
+
+function watchResponse(bytes: Buffer): WatchResponse {
+  const limit = bytes.length;
+  const reader = new WireReader(bytes);
+  const response = {
+    watchId: 0,
+    created: false,
+    canceled: false,
+    fragment: false,
+    compactRevision: 0,
+    cancelReason: '',
+    eventCount: 0,
+    readEvents(namespaceBytes: number, startRevision: number, into: WireEvent[]): void {
+      readEvents(new WireReader(bytes), namespaceBytes, startRevision, into);
+    },
+  };
+  while (reader.position < limit) {
+    const tag = reader.uint32();
+    switch (tag) {
+      case WATCH_ID:
+        response.watchId = reader.int64();
+        break;
+      case WATCH_CREATED:
+        response.created = reader.uint32() !== 0;
+        break;
+      case WATCH_CANCELED:
+        response.canceled = reader.uint32() !== 0;
+        break;
+      case WATCH_COMPACT_REVISION:
+        response.compactRevision = reader.int64();
+        break;
+      case WATCH_CANCEL_REASON: {
+        const end = reader.end(limit);
+        response.cancelReason = bytes.toString('utf8', reader.position, end);
+        reader.position = end;
+        break;
+      }
+      case WATCH_FRAGMENT:
+        response.fragment = reader.uint32() !== 0;
+        break;
+      case WATCH_EVENT:
+        response.eventCount += 1;
+        reader.position = reader.end(limit);
+        break;
+      default:
+        reader.skip(tag, limit);
+    }
+  }
+  return response;
+}
+
+function readEvents(reader: WireReader, namespaceBytes: number, startRevision: number, into: WireEvent[]): void {
+  const limit = reader.bytes.length;
+  while (reader.position < limit) {
+    const tag = reader.uint32();
+    if (tag === WATCH_EVENT) {
+      const event = readEvent(reader, reader.end(limit), namespaceBytes);
+      if (event.modRevision >= startRevision) into.push(event);
+    } else {
+      reader.skip(tag, limit);
+    }
+  }
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+const NOTHING = new Uint8Array(0);
+
+function readEvent(reader: WireReader, limit: number, namespaceBytes: number): WireEvent {
+  const event: Writable<WireEvent> = {
+    type: 'put',
+    key: '',
+    value: NOTHING,
+    createRevision: 0,
+    modRevision: 0,
+    lease: '0',
+  };
+  let previous: Writable<WireEntry> | undefined;
+  let complete = false;
+  while (reader.position < limit) {
+    const tag = reader.uint32();
+    switch (tag) {
+      case EVENT_TYPE:
+        event.type = reader.uint32() === DELETE ? 'delete' : 'put';
+        break;
+      case EVENT_KV:
+        readEntry(reader, reader.end(limit), namespaceBytes, event);
+        complete = true;
+        break;
+      case EVENT_PREVIOUS:
+        previous ??= emptyEntry();
+        readEntry(reader, reader.end(limit), namespaceBytes, previous);
+        break;
+      default:
+        reader.skip(tag, limit);
+    }
+  }
+  expectEnd(reader, limit);
+  if (!complete) throw new RangeError('an event without a key');
+  if (previous !== undefined) event.previous = previous;
+  return event;
+}
+
+function readEntry(reader: WireReader, limit: number, namespaceBytes: number, entry: Writable<WireEntry>): void {
+  const { bytes } = reader;
+  let keyStart = 0;
+  let keyEnd = -1;
+  while (reader.position < limit) {
+    const tag = reader.uint32();
+    switch (tag) {
+      case KV_KEY: {
+        const end = reader.end(limit);
+        keyStart = reader.position + namespaceBytes;
+        reader.position = keyEnd = end;
+        break;
+      }
+      case KV_CREATE_REVISION:
+        entry.createRevision = reader.int64();
+        break;
+      case KV_MOD_REVISION:
+        entry.modRevision = reader.int64();
+        break;
+      case KV_VALUE: {
+        const end = reader.end(limit);
+        entry.value = bytes.subarray(reader.position, end);
+        reader.position = end;
+        break;
+      }
+      case KV_LEASE:
+        entry.lease = reader.int64Text();
+        break;
+      default:
+        reader.skip(tag, limit);
+    }
+  }
+  expectEnd(reader, limit);
+  if (keyEnd === -1) return;
+  if (keyStart > keyEnd) throw new RangeError('a key that is not in the namespace');
+  entry.key = decodeKeyAt(bytes, keyStart, keyEnd);
+}
+
+function rangeResponse(bytes: Buffer): RangeResponse {
+  const limit = bytes.length;
+  const reader = new WireReader(bytes);
+  let revision = 0;
+  let more = false;
+  let count = 0;
+  let entryCount = 0;
+  let last = 0;
+  while (reader.position < limit) {
+    const tag = reader.uint32();
+    switch (tag) {
+      case RANGE_HEADER:
+        revision = readHeader(reader, reader.end(limit)) ?? revision;
+        break;
+      case RANGE_KV:
+        entryCount += 1;
+        last = reader.position;
+        reader.position = reader.end(limit);
+        break;
+      case RANGE_MORE:
+        more = reader.uint32() !== 0;
+        break;
+      case RANGE_COUNT:
+        count = reader.int64();
+        break;
+      default:
+        reader.skip(tag, limit);
+    }
+  }
+  return {
+    revision,
+    more,
+    count,
+    entryCount,
+    byteLength: limit,
+    lastKey: entryCount === 0 ? undefined : keyBytes(bytes, last),
+    readEntries: (namespaceBytes) => readEntries(new WireReader(bytes), entryCount, namespaceBytes),
+  };
+}
+
+function readEntries(reader: WireReader, entryCount: number, namespaceBytes: number): WireEntry[] {
+  const limit = reader.bytes.length;
+  const entries: WireEntry[] = [];
+  while (entries.length < entryCount) {
+    const tag = reader.uint32();
+    if (tag === RANGE_KV) {
+      const entry = emptyEntry();
+      readEntry(reader, reader.end(limit), namespaceBytes, entry);
+      entries.push(entry);
+    } else {
+      reader.skip(tag, limit);
+    }
+  }
+  return entries;
+}
+
+function emptyEntry(): Writable<WireEntry> {
+  return { key: '', value: NOTHING, createRevision: 0, modRevision: 0, lease: '0' };
+}
+
+function readHeader(reader: WireReader, limit: number): number | undefined {
+  let revision: number | undefined;
+  while (reader.position < limit) {
+    const tag = reader.uint32();
+    if (tag === HEADER_REVISION) revision = reader.int64();
+    else reader.skip(tag, limit);
+  }
+  expectEnd(reader, limit);
+  return revision;
+}
+
+/** The whole key of the key-value whose length stands at `position`; a copy, because it outlives its page. */
+function keyBytes(bytes: Buffer, position: number): Uint8Array {
+  const reader = new WireReader(bytes, position);
+  const limit = reader.end(bytes.length);
+  let key = NOTHING;
+  while (reader.position < limit) {
+    const tag = reader.uint32();
+    if (tag === KV_KEY) {
+      const end = reader.end(limit);
+      key = Uint8Array.from(bytes.subarray(reader.position, end));
+      reader.position = end;
+    } else {
+      reader.skip(tag, limit);
+    }
+  }
+  return key;
+}
+
+// A number that begins before the end of its message can end after it.
+function expectEnd(reader: WireReader, limit: number): void {
+  if (reader.position !== limit) throw new RangeError(`a field goes beyond its message at byte ${limit}`);
+}

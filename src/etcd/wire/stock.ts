@@ -1,0 +1,95 @@
+import { decodeKey } from '../keys.ts';
+import type { WireEntry, WireEvent } from '../link.ts';
+import type { MethodDefinition } from '../rpc.ts';
+import type { WireFormat } from './messages.ts';
+
+/** A key-value as etcd3's generated decoder gives it: 64-bit integers are decimal strings. */
+export interface StockKeyValue {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+  readonly create_revision: string;
+  readonly mod_revision: string;
+  readonly lease: string;
+}
+
+interface StockRangeResponse {
+  readonly header: { readonly revision: string } | null;
+  readonly kvs: readonly StockKeyValue[];
+  readonly more: boolean;
+  readonly count: string;
+}
+
+interface StockEvent {
+  readonly type: string | number;
+  readonly kv: StockKeyValue | null;
+  readonly prev_kv: StockKeyValue | null;
+}
+
+interface StockWatchResponse {
+  readonly watch_id: string;
+  readonly created: boolean;
+  readonly canceled: boolean;
+  readonly compact_revision: string;
+  readonly cancel_reason: string;
+  readonly fragment: boolean;
+  readonly events: readonly StockEvent[];
+}
+
+/** Reads answers with etcd3's own generated decoders: about ten times slower, and what ours is compared with. */
+export function stockFormat(methods: {
+  readonly watch: MethodDefinition;
+  readonly range: MethodDefinition;
+}): WireFormat {
+  return {
+    watchResponse(bytes) {
+      const response = methods.watch.responseDeserialize(bytes) as StockWatchResponse;
+      return {
+        watchId: Number(response.watch_id),
+        created: response.created,
+        canceled: response.canceled,
+        fragment: response.fragment,
+        compactRevision: Number(response.compact_revision),
+        cancelReason: response.cancel_reason,
+        eventCount: response.events.length,
+        readEvents(namespaceBytes, startRevision, into) {
+          for (const event of response.events) {
+            const decoded = toEvent(event, namespaceBytes);
+            if (decoded.modRevision >= startRevision) into.push(decoded);
+          }
+        },
+      };
+    },
+    rangeResponse(bytes) {
+      const { header, kvs, more, count } = methods.range.responseDeserialize(bytes) as StockRangeResponse;
+      return {
+        revision: Number(header?.revision ?? 0),
+        more,
+        count: Number(count),
+        entryCount: kvs.length,
+        byteLength: bytes.length,
+        lastKey: kvs.at(-1)?.key,
+        readEntries: (namespaceBytes) => kvs.map((kv) => toEntry(kv, namespaceBytes)),
+      };
+    },
+  };
+}
+
+export function toEntry(kv: StockKeyValue, namespaceBytes: number): WireEntry {
+  if (kv.key.length < namespaceBytes) throw new RangeError('a key that is not in the namespace');
+  return {
+    key: decodeKey(kv.key, namespaceBytes),
+    value: kv.value,
+    createRevision: Number(kv.create_revision),
+    modRevision: Number(kv.mod_revision),
+    lease: kv.lease,
+  };
+}
+
+function toEvent(event: StockEvent, namespaceBytes: number): WireEvent {
+  if (event.kv === null) throw new RangeError('an event without a key');
+  const type = event.type === 'Delete' || event.type === 1 ? 'delete' : 'put';
+  const entry = toEntry(event.kv, namespaceBytes);
+  return event.prev_kv === null
+    ? { type, ...entry }
+    : { type, ...entry, previous: toEntry(event.prev_kv, namespaceBytes) };
+}
