@@ -34,7 +34,7 @@ const ROOT = '/services';
  * @source https://github.com/apache/dubbo-go
  * @example
  * ```ts
- * import { dubboGo } from 'rx-etcd';
+ * import { dubboGo } from 'rx-etcd/interop';
  *
  * console.log(dubboGo().key({ ServiceName: 'user', Host: '10.0.0.7', Port: 20000 })); // /services/user/10.0.0.7:20000
  * ```

@@ -30,7 +30,8 @@ const DELETE = 1;
  * @example
  * ```ts
  * import { Etcd3 } from 'etcd3';
- * import { etcdNaming, watchPrefix$ } from 'rx-etcd';
+ * import { watchPrefix$ } from 'rx-etcd';
+ * import { etcdNaming } from 'rx-etcd/interop';
  *
  * const etcd = new Etcd3({ hosts: ['http://127.0.0.1:2379'] });
  * const { codec, prefix } = etcdNaming();

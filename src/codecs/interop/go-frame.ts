@@ -46,7 +46,7 @@ export interface GoFrame {
  * @source https://pkg.go.dev/github.com/gogf/gf/v2/net/gsvc
  * @example
  * ```ts
- * import { goFrame } from 'rx-etcd';
+ * import { goFrame } from 'rx-etcd/interop';
  *
  * const { codec, key } = goFrame();
  * const place = key('hello', ['10.0.0.7:8000', '10.0.0.7:8001']);

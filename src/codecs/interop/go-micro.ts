@@ -49,7 +49,7 @@ const ROOT = '/micro/registry';
  * @source https://github.com/micro/go-micro
  * @example
  * ```ts
- * import { goMicro } from 'rx-etcd';
+ * import { goMicro } from 'rx-etcd/interop';
  *
  * const { prefix, key } = goMicro();
  * console.log(prefix('go.micro/greeter'), key('greeter', 'greeter-1'));

@@ -22,7 +22,7 @@ export interface GoZero {
  * @source https://go-zero.dev/docs/tutorials/service/governance/discovery
  * @example
  * ```ts
- * import { goZero } from 'rx-etcd';
+ * import { goZero } from 'rx-etcd/interop';
  *
  * const { prefix, key } = goZero();
  * console.log(prefix('user.rpc'), key('user.rpc', 1)); // user.rpc/ user.rpc/1

@@ -39,7 +39,7 @@ const DEFAULT_WEIGHT = 10;
  * @source https://github.com/kitex-contrib/registry-etcd
  * @example
  * ```ts
- * import { kitex } from 'rx-etcd';
+ * import { kitex } from 'rx-etcd/interop';
  *
  * const { codec, key } = kitex();
  * const value = codec.encode({ network: 'tcp', address: '10.0.0.7:8888', weight: 10, tags: {} }, '');

@@ -38,7 +38,8 @@ export interface Kratos {
  * @example
  * ```ts
  * import { Etcd3 } from 'etcd3';
- * import { kratos, watchPrefix$ } from 'rx-etcd';
+ * import { watchPrefix$ } from 'rx-etcd';
+ * import { kratos } from 'rx-etcd/interop';
  *
  * const etcd = new Etcd3({ hosts: ['http://127.0.0.1:2379'] });
  * const { codec, prefix } = kratos();

@@ -32,7 +32,7 @@ const encoder = new TextEncoder();
  * @source https://doc.rpcx.io
  * @example
  * ```ts
- * import { rpcx } from 'rx-etcd';
+ * import { rpcx } from 'rx-etcd/interop';
  *
  * const { codec, key } = rpcx('/rpcx_test');
  * const place = key('Arith', { network: 'tcp', address: '10.0.0.7:8972' });
