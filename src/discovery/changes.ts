@@ -38,26 +38,25 @@ export function changes<T>(options: ChangesOptions<T> = {}): OperatorFunction<Re
   const { equals = Object.is } = options;
   return (source) =>
     defer(() => {
-      let known: ReadonlyMap<string, T> = Snapshot.of<T>([]);
+      let known = Snapshot.of<T>([]);
       return source.pipe(
         concatMap((next) => {
-          const list = changesBetween(known, next, equals);
-          known = next;
-          return from(list);
+          const before = known;
+          // A copy of any other Map: its owner may change it and emit it again.
+          known = next instanceof Snapshot ? (next as Snapshot<T>) : Snapshot.of(next);
+          return from(changesBetween(before, known, equals));
         }),
       );
     });
 }
 
 function changesBetween<T>(
-  before: ReadonlyMap<string, T>,
-  after: ReadonlyMap<string, T>,
+  before: Snapshot<T>,
+  after: Snapshot<T>,
   equals: (a: T, b: T) => boolean,
 ): Change<T>[] {
   const list: Change<T>[] = [];
-  const a = before instanceof Snapshot ? (before as Snapshot<T>) : Snapshot.of(before);
-  const b = after instanceof Snapshot ? (after as Snapshot<T>) : Snapshot.of(after);
-  Snapshot.diff(a, b, (key, old, now) => {
+  Snapshot.diff(before, after, (key, old, now) => {
     if (old === undefined && now !== undefined) list.push({ type: 'added', key, value: now.value });
     else if (now === undefined && old !== undefined) list.push({ type: 'removed', key, previous: old.value });
     else if (now !== undefined && old !== undefined && !equals(old.value, now.value)) {
