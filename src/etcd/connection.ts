@@ -142,10 +142,8 @@ interface LinkOptions {
 /** Connects, authenticates if need be, emits the link, and fails when it is lost. Unsubscribing closes it. */
 function openLink$({ pool, member, auth, health, scheduler, random }: LinkOptions): Observable<Link> {
   return new Observable<Link>((subscriber) => {
-    const { client, methods } = member.connect(CHANNEL_OPTIONS);
-    subscriber.add(() => {
-      client.close();
-    });
+    const { client, methods, close } = member.connect(CHANNEL_OPTIONS);
+    subscriber.add(close);
     const fail = (fault: EtcdFault): void => {
       subscriber.error(fault);
     };

@@ -1,5 +1,6 @@
 import type { Etcd3, Namespace } from 'etcd3';
 import { RxEtcdError, invalidArgument } from '../errors.ts';
+import { closingCredentials } from './closing-credentials.ts';
 import { EtcdFault } from './faults.ts';
 import type { CallOptions, GrpcClient, MethodDefinition } from './rpc.ts';
 
@@ -22,7 +23,7 @@ export interface ClientParts {
 export interface Member {
   readonly host: string;
   /** A grpc client with a channel of its own. Throws a `client-closed` fault when the etcd3 client is closed. */
-  connect(options: Readonly<Record<string, unknown>>): { client: GrpcClient; methods: Methods };
+  connect(options: Readonly<Record<string, unknown>>): { client: GrpcClient; methods: Methods; close: () => void };
 }
 
 export interface Methods {
@@ -77,10 +78,13 @@ export function membersOf(pool: object): readonly Member[] {
     connect: (options) => {
       const methods = methodsOf(host);
       const Client = serviceOf(host, 'KV');
-      return {
-        client: new Client(host.host, host.channelCredentials, { ...options, ...host.channelOptions }),
-        methods,
+      const { credentials, stop } = closingCredentials(host.channelCredentials);
+      const client = new Client(host.host, credentials, { ...options, ...host.channelOptions });
+      const close = (): void => {
+        stop();
+        client.close();
       };
+      return { client, methods, close };
     },
   }));
 }

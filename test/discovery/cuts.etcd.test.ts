@@ -43,7 +43,12 @@ async function bytesUntil({ proxy, followed }: Proxied, size: number, before: nu
  * Cuts clients off, writes, and lets them come back over connections that each break at another byte: a first
  * client, whose connection is left whole, tells how many bytes there are.
  */
-async function comeBackBroken(prefix: string, clientCount: number, size: number, write: () => Promise<unknown>): Promise<Followed<string>[]> {
+async function comeBackBroken(
+  prefix: string,
+  clientCount: number,
+  size: number,
+  write: () => Promise<unknown>,
+): Promise<Followed<string>[]> {
   const all = await Promise.all(Array.from({ length: clientCount + 1 }, () => proxied(prefix)));
   await Promise.all(all.map(({ proxy }) => proxy.refuse()));
   await write();
@@ -98,7 +103,11 @@ test('a connection cut again and again, while one writes, loses nothing', async 
   }
   await writing;
   await followed.holds((snapshot) => snapshot.size === 5000);
-  await expectTrue({ ...followed, snapshots: followed.snapshots.filter((_, index) => index % 50 === 0) }, 'again/', etcd);
+  await expectTrue(
+    { ...followed, snapshots: followed.snapshots.filter((_, index) => index % 50 === 0) },
+    'again/',
+    etcd,
+  );
 });
 
 test('after a transaction of many keys a reconnect needs no new list: which of them is the newest is not told', async () => {
@@ -130,7 +139,10 @@ test('a restarted server is followed on, from where it was', async () => {
 
 test('a deleted newest key, and a reconnect: no new list', async () => {
   const { proxy, followed } = await proxied('deleted/');
-  await etcd.write([['deleted/a', '1'], ['deleted/b', '1']]);
+  await etcd.write([
+    ['deleted/a', '1'],
+    ['deleted/b', '1'],
+  ]);
   await etcd.put('deleted/c');
   await etcd.delete('deleted/c');
   await followed.holds({ 'deleted/a': '1', 'deleted/b': '1' });

@@ -34,7 +34,11 @@ async function overtake(revision: number): Promise<void> {
 }
 
 test('compacted while away, changed: one snapshot holds the difference, and the state says why', async () => {
-  await etcd.write([['c/changed', '1'], ['c/deleted', '1'], ['c/kept', '1']]);
+  await etcd.write([
+    ['c/changed', '1'],
+    ['c/deleted', '1'],
+    ['c/kept', '1'],
+  ]);
   const followed = end.follow(watchPrefixState$(client, 'c/'));
   await followed.holds({ 'c/changed': '1', 'c/deleted': '1', 'c/kept': '1' });
   await proxy.refuse();
@@ -52,7 +56,10 @@ test('compacted while away, changed: one snapshot holds the difference, and the 
 });
 
 test('compacted while away, unchanged: no new snapshot, and no resync', async () => {
-  await etcd.write([['u/a', '1'], ['u/b', '1']]);
+  await etcd.write([
+    ['u/a', '1'],
+    ['u/b', '1'],
+  ]);
   const followed = end.follow(watchPrefixState$(client, 'u/'));
   await followed.holds({ 'u/a': '1', 'u/b': '1' });
   await followed.recovers(async () => {
@@ -68,7 +75,10 @@ test('compacted while away, unchanged: no new snapshot, and no resync', async ()
 });
 
 test('compacted while away, only deleted from: noticed, though nothing newer is there', async () => {
-  await etcd.write([['d/a', '1'], ['d/b', '1']]);
+  await etcd.write([
+    ['d/a', '1'],
+    ['d/b', '1'],
+  ]);
   await etcd.put('d/c');
   const followed = end.follow(watchPrefixState$(client, 'd/'));
   await followed.holds({ 'd/a': '1', 'd/b': '1', 'd/c': '1' });
@@ -102,20 +112,23 @@ test('compacted while watching: nothing happens', async () => {
 
 test('compacted again and again while it lists: it lists again, and is right in the end', async () => {
   await etcd.putEach(entries('l/', 3000));
-  let compacting = true;
+  const compacting = { on: true };
   const compaction = (async () => {
-    while (compacting) await etcd.compact(await etcd.put('l/moving')).catch(() => undefined);
+    while (compacting.on) await etcd.compact(await etcd.put('l/moving')).catch(() => undefined);
   })();
   const all = [1, 2, 3, 4, 5].map(() => end.follow(watchPrefixState$(client, 'l/')));
   await new Promise((resolve) => setTimeout(resolve, 300));
-  compacting = false;
+  compacting.on = false;
   await compaction;
   for (const followed of all) await followed.holds((snapshot) => snapshot.size === 3001);
 });
 
 test('wiped, and the new history is shorter: listed again, and the state says that history was replaced', async () => {
   for (let i = 0; i < 10; i++) await etcd.put('elsewhere');
-  await etcd.write([['s/a', 'old'], ['s/b', 'old']]);
+  await etcd.write([
+    ['s/a', 'old'],
+    ['s/b', 'old'],
+  ]);
   const followed = end.follow(watchPrefixState$(client, 's/'));
   await followed.holds({ 's/a': 'old', 's/b': 'old' });
   const before = followed.snapshots.at(-1)?.revision as number;
@@ -140,14 +153,20 @@ test('wiped and still empty: the new emptiness is told', async () => {
 });
 
 test('wiped, and the new history has overtaken the old: noticed all the same', async () => {
-  await etcd.write([['o/a', 'old'], ['o/b', 'old']]);
+  await etcd.write([
+    ['o/a', 'old'],
+    ['o/b', 'old'],
+  ]);
   const followed = end.follow(watchPrefixState$(client, 'o/'));
   await followed.holds({ 'o/a': 'old', 'o/b': 'old' });
   await proxy.refuse();
   const revision = await etcd.revision();
   await server.wipe();
   await server.start();
-  await etcd.write([['o/a', 'new'], ['o/b', 'new']]);
+  await etcd.write([
+    ['o/a', 'new'],
+    ['o/b', 'new'],
+  ]);
   await overtake(revision);
   await proxy.accept();
   await followed.holds({ 'o/a': 'new', 'o/b': 'new' });
@@ -206,7 +225,10 @@ test('restored from an older backup, and overtaken', async () => {
 });
 
 test('restored from an older backup and overtaken, where only a delete differs: the lost delete is undone', async () => {
-  await etcd.write([['rd/a', '1'], ['rd/b', '1']]);
+  await etcd.write([
+    ['rd/a', '1'],
+    ['rd/b', '1'],
+  ]);
   await server.saveBackup();
   const followed = end.follow(watchPrefixState$(client, 'rd/'));
   await etcd.delete('rd/a');

@@ -94,7 +94,8 @@ function follow<T>(states$: Observable<PrefixState<T>>): Followed<T> {
         () => {
           if (failure !== undefined) throw failure;
           const { last } = followed;
-          if (last.status !== 'live') throw new Error(`the state is ${last.status}: ${last.cause?.message ?? 'no cause'}`);
+          if (last.status !== 'live')
+            throw new Error(`the state is ${last.status}: ${last.cause?.message ?? 'no cause'}`);
           if (typeof entries === 'function') return entries(last.snapshot);
           expect([...last.snapshot]).toEqual(Object.entries(entries));
           return true;
@@ -114,10 +115,13 @@ function follow<T>(states$: Observable<PrefixState<T>>): Followed<T> {
     async recovers(from, withinMs = 10_000) {
       const before = states.length;
       await from();
-      await eventually(() => states.slice(before).some(({ status }) => status === 'stale') && followed.last.status === 'live', {
-        withinMs,
-        what: 'an outage and its end',
-      });
+      await eventually(
+        () => states.slice(before).some(({ status }) => status === 'stale') && followed.last.status === 'live',
+        {
+          withinMs,
+          what: 'an outage and its end',
+        },
+      );
     },
     async failed(withinMs = 10_000) {
       return eventually(() => failure, { withinMs, what: 'an error' });
@@ -195,7 +199,11 @@ export function store(clientUrl: string): Store {
       const key = Buffer.from(prefix);
       const end = Buffer.from(key);
       end[end.length - 1] = (end.at(-1) as number) + 1;
-      const { kvs = [] } = await post('range', { key: base64(key), range_end: base64(end), revision: String(revision) });
+      const { kvs = [] } = await post('range', {
+        key: base64(key),
+        range_end: base64(end),
+        revision: String(revision),
+      });
       const text = (base64Text = ''): string => Buffer.from(base64Text, 'base64').toString();
       return Object.fromEntries(kvs.map((kv) => [text(kv.key), text(kv.value)]));
     },
