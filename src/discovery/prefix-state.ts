@@ -40,6 +40,9 @@ export type PrefixState<T> =
       /** Since when, in milliseconds of the scheduler's clock (by default since 1970). */
       readonly sinceMs: number;
       readonly cause: Error;
-      /** Failures in a row, from 1. */
+      /**
+       * Failures in a row: from 1 after a failure. 0 while etcd's first answer is awaited, and something is known
+       * without it: remembered (`remember`), or from other prefixes (`mergePrefixes$` with `partial`).
+       */
       readonly attempt: number;
     };
