@@ -25,7 +25,7 @@ export interface Run {
   readonly output: () => string;
   /** What it has written on the error output so far. */
   readonly errors: () => string;
-  /** Resolves with the exit code, or with the signal that ended it; kills it after 30 s. */
+  /** Resolves with the exit code, or with the signal that ended it; kills it after 50 s. */
   readonly ended: Promise<number | string>;
   /** Waits until it has written this. */
   wrote(text: string): Promise<unknown>;
@@ -98,7 +98,7 @@ function run(path: string, env: Readonly<Record<string, string>>): Run {
   const child = spawn(process.execPath, ['--enable-source-maps', path], {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     env: { ...process.env, ...env },
-    timeout: 30_000,
+    timeout: 50_000,
     killSignal: 'SIGKILL',
   });
   let output = '';
