@@ -13,6 +13,15 @@ export class Heap<I extends HeapItem> {
     this.#before = before;
   }
 
+  get size(): number {
+    return this.#items.length;
+  }
+
+  /** The item at a place, in no particular order but for the first. */
+  at(place: number): I | undefined {
+    return this.#items[place];
+  }
+
   peek(): I | undefined {
     return this.#items[0];
   }

@@ -16,7 +16,7 @@ export interface WeightedOptions {
  * A smooth weighted round robin: after any number of picks among unchanged hosts, each has been picked as
  * often as its exact share says, give or take less than one. With the weights 5, 1 and 1 that is `a b a a c a a`,
  * not `a a a a a b c`. The rotation goes on through membership changes: nobody loses the place, a newcomer
- * starts level with the rest and gets no catching up, and a changed weight counts from then on.
+ * begins somewhere in its first round and gets no catching up, and a changed weight counts from then on.
  *
  * A pick takes O(log n); the first after a membership change also the difference's size between
  * `Snapshot`s, the map's size otherwise. As cold as its source, with one selector for each emission.
@@ -82,7 +82,11 @@ class TurnState<T> implements SelectionState<T> {
     this.left(key);
     const weight = this.#weightOf(host, key);
     if (!(weight > 0 && weight < Infinity)) return;
-    this.#enter({ key, weight, tie: this.#random(), start: 0, due: 0, place: -1 });
+    // It takes the place in its round that some other host has in its own: were it always a full round away, a
+    // host that comes and goes quickly would never have a turn.
+    const other = this.#someone();
+    const phase = other === undefined ? 0 : (other.start - this.#now) * other.weight;
+    this.#enter({ key, weight, tie: this.#random(), start: 0, due: 0, place: -1 }, phase);
   }
 
   changed(key: string, host: T): void {
@@ -118,6 +122,11 @@ class TurnState<T> implements SelectionState<T> {
     return this.#eligible.peek() ?? this.#waiting.peek();
   }
 
+  #someone(): Turn | undefined {
+    const index = Math.floor(this.#random() * this.#turns.size);
+    return this.#eligible.at(index) ?? this.#waiting.at(index - this.#eligible.size);
+  }
+
   #take(turn: Turn): void {
     this.#remove(turn);
     turn.start = turn.due;
@@ -126,10 +135,11 @@ class TurnState<T> implements SelectionState<T> {
     this.#waiting.push(turn);
   }
 
-  #enter(turn: Turn): void {
-    turn.start = this.#now;
+  #enter(turn: Turn, phase: number = 0): void {
+    turn.start = this.#now + phase / turn.weight;
     turn.due = turn.start + 1 / turn.weight;
     this.#total += turn.weight;
+    this.#now += phase / this.#total;
     this.#turns.set(turn.key, turn);
     this.#waiting.push(turn);
   }

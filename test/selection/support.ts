@@ -1,4 +1,5 @@
 import { BehaviorSubject, type Observable, type OperatorFunction } from 'rxjs';
+import { mix } from '../../src/selection/hash.ts';
 import type { Selector } from '../../src/selection/selector.ts';
 
 export const hostsOf = (...keys: string[]): ReadonlyMap<string, string> =>
@@ -8,13 +9,10 @@ export const hostsOf = (...keys: string[]): ReadonlyMap<string, string> =>
 export const keysOf = (count: number): string[] =>
   Array.from({ length: count }, (_, i) => `k${String(i).padStart(4, '0')}`);
 
-/** Numbers in [0, 1) that are the same in every run (a 32-bit linear congruential generator). */
+/** Numbers in [0, 1) that are the same in every run. */
 export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
+  let state = mix(seed);
+  return () => mix((state += 0x9e3779b9)) / 2 ** 32;
 }
 
 /** The selector of the moment over a membership that a test changes. */
