@@ -28,6 +28,8 @@ export default defineConfig({
           deps,
           include: ['test/**/*.test.ts'],
           exclude: ['test/**/*.etcd.test.ts'],
+          // Properties with many runs, on a machine that does something else too.
+          testTimeout: 30_000,
           sequence: { groupOrder: 0 },
         },
       },

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 /** How long `eventually` waits, and how often it looks. */
 export interface EventuallyOptions {
-  /** The bound. Default 10 000. */
+  /** The bound. Generous by default, for a busy machine: 30 000. */
   readonly withinMs?: number;
   /** The pause between two looks. Default 10. */
   readonly everyMs?: number;
@@ -19,7 +19,7 @@ export async function eventually<T>(
   look: () => T | Promise<T>,
   options: EventuallyOptions = {},
 ): Promise<Exclude<T, false | 0 | '' | null | undefined>> {
-  const { withinMs = 10_000, everyMs = 10, what = 'the condition' } = options;
+  const { withinMs = 30_000, everyMs = 10, what = 'the condition' } = options;
   const end = performance.now() + withinMs;
   let last: { readonly value: T } | { readonly error: unknown };
   for (;;) {
