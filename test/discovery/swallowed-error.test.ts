@@ -1,6 +1,6 @@
 import { NEVER, of } from 'rxjs';
 import { expect, test } from 'vitest';
-import { followPrefix$ } from '../../src/discovery/watch-prefix-state.ts';
+import { followRange$ } from '../../src/discovery/follow-range.ts';
 import type { Connection, Link } from '../../src/etcd/link.ts';
 
 test('a mistake in code is an error notification, not silence for ever as if a connection were awaited', () => {
@@ -14,6 +14,8 @@ test('a mistake in code is an error notification, not silence for ever as if a c
   } as unknown as Link;
   const connection: Connection = { link$: of({ status: 'up', link }) };
   const errors: unknown[] = [];
-  followPrefix$(connection, { key: Uint8Array.of(97), namespaceBytes: 0 }, {}).subscribe({ error: (error: unknown) => errors.push(error) });
+  followRange$(connection, { key: Uint8Array.of(97), namespaceBytes: 0 }, {}).subscribe({
+    error: (error: unknown) => errors.push(error),
+  });
   expect(errors).toEqual([mistake]);
 });
