@@ -7,13 +7,21 @@ import { Observable } from 'rxjs';
 export function callGate(limit: number): <R>(call$: Observable<R>) => Observable<R> {
   const waiting = new Set<() => void>();
   let running = 0;
+  let letting = false;
 
   const leave = (): void => {
     running -= 1;
-    const [next] = waiting;
-    if (next === undefined) return;
-    waiting.delete(next);
-    next();
+    // A loop, and one at a time: on a closed channel every call that is let in fails at once, and thousands of
+    // them, each let in by the one before, would overflow the stack.
+    if (letting) return;
+    letting = true;
+    while (running < limit) {
+      const [next] = waiting;
+      if (next === undefined) break;
+      waiting.delete(next);
+      next();
+    }
+    letting = false;
   };
 
   return <R>(call$: Observable<R>): Observable<R> =>

@@ -2,11 +2,18 @@ import { expect, test } from 'vitest';
 import { Subject, type Subscription } from 'rxjs';
 import { callGate } from '../../src/etcd/call-gate.ts';
 
-function calls(count: number, limit: number): { readonly subjects: Subject<number>[]; readonly subscriptions: Subscription[]; underWay(): number[] } {
+function calls(
+  count: number,
+  limit: number,
+): { readonly subjects: Subject<number>[]; readonly subscriptions: Subscription[]; underWay(): number[] } {
   const gate = callGate(limit);
   const subjects = Array.from({ length: count }, () => new Subject<number>());
   const subscriptions = subjects.map((subject) => gate(subject).subscribe({ error: () => undefined }));
-  return { subjects, subscriptions, underWay: () => subjects.flatMap((subject, index) => (subject.observed ? [index] : [])) };
+  return {
+    subjects,
+    subscriptions,
+    underWay: () => subjects.flatMap((subject, index) => (subject.observed ? [index] : [])),
+  };
 }
 
 test('so many at once, the next in order when one completes, fails or is given up', () => {

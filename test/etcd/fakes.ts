@@ -75,13 +75,12 @@ export function fakeClient(
   onStream: () => Duplex,
 ): GrpcClient {
   return {
-    makeUnaryRequest(path, _serialize, deserialize, request, _options: CallOptions, callback) {
+    makeUnaryRequest(path, _serialize, _deserialize, request, _options: CallOptions, callback) {
       const said = onCall(path, request);
       if (said !== undefined) {
         if ('error' in said) callback(said.error);
         else callback(null, said.answer);
       }
-      void deserialize;
       return { cancel() {} };
     },
     makeBidiStreamRequest: () => onStream(),

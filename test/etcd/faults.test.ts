@@ -35,15 +35,22 @@ test.each([
   expect(toFault(grpcError(code, details)).kind).toBe(kind);
 });
 
-test.each([undefined, null, 'text', 7, Symbol('s'), {}, Object.create(null), { message: 3, details: {} }, { code: '14' }])(
-  'whatever was thrown (%#) becomes a fault, and does not throw anew',
-  (thrown) => {
-    const fault = toFault(thrown);
-    expect(fault.kind).toBe('link');
-    expect(typeof fault.message).toBe('string');
-    expect(fatalError(fault)).toBeUndefined();
-  },
-);
+test.each([
+  undefined,
+  null,
+  'text',
+  7,
+  Symbol('s'),
+  {},
+  Object.create(null),
+  { message: 3, details: {} },
+  { code: '14' },
+])('whatever was thrown (%#) becomes a fault, and does not throw anew', (thrown) => {
+  const fault = toFault(thrown);
+  expect(fault.kind).toBe('link');
+  expect(typeof fault.message).toBe('string');
+  expect(fatalError(fault)).toBeUndefined();
+});
 
 test('a fatal fault becomes a public error with the cause and a hint', () => {
   const cause = grpcError(7, 'etcdserver: permission denied');
