@@ -1,6 +1,7 @@
 // Discovery: a prefix as snapshots, one key as values, the history as events.
 export { watchPrefix$ } from './discovery/watch-prefix.ts';
-export { watchPrefixState$, type WatchPrefixOptions } from './discovery/watch-prefix-state.ts';
+export { watchPrefixState$ } from './discovery/watch-prefix-state.ts';
+export type { WatchPrefixOptions } from './discovery/watch-prefix-options.ts';
 export { watchPrefixes$ } from './discovery/watch-prefixes.ts';
 export { watchKey$ } from './discovery/watch-key.ts';
 export {

@@ -50,11 +50,7 @@ export function changes<T>(options: ChangesOptions<T> = {}): OperatorFunction<Re
     });
 }
 
-function changesBetween<T>(
-  before: Snapshot<T>,
-  after: Snapshot<T>,
-  equals: (a: T, b: T) => boolean,
-): Change<T>[] {
+function changesBetween<T>(before: Snapshot<T>, after: Snapshot<T>, equals: (a: T, b: T) => boolean): Change<T>[] {
   const list: Change<T>[] = [];
   Snapshot.diff(before, after, (key, old, now) => {
     if (old === undefined && now !== undefined) list.push({ type: 'added', key, value: now.value });

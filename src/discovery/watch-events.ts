@@ -5,10 +5,11 @@ import { resolveClient } from '../etcd/connection.ts';
 import type { EtcdClient } from '../etcd/etcd3-client.ts';
 import { toFault } from '../etcd/faults.ts';
 import type { Connection, Link, WireEvent } from '../etcd/link.ts';
+import { followRange$ } from './follow-range.ts';
 import { prefixRange } from './prefix-range.ts';
 import type { ResyncReason } from './prefix-state.ts';
 import { Snapshot } from './snapshot.ts';
-import { followPrefix$, type WatchPrefixOptions } from './watch-prefix-state.ts';
+import type { WatchPrefixOptions } from './watch-prefix-options.ts';
 
 /** One key written or deleted. `previous` is the value before, `undefined` where there was none. */
 export type PrefixEvent<T> =
@@ -91,7 +92,7 @@ export function watchEvents$<T>(
     const byRevision = revisionByRevision(connection, fromRevision, (reason) => {
       lost = reason;
     });
-    return followPrefix$<T>(byRevision, range, rest).pipe(
+    return followRange$<T>(byRevision, range, rest).pipe(
       filter((state) => state.status === 'live'),
       concatMap((state) => {
         const known = before;

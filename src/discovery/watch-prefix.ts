@@ -2,7 +2,8 @@ import { distinctUntilChanged, filter, map, type Observable } from 'rxjs';
 import type { Codec } from '../codecs/codec.ts';
 import type { EtcdClient } from '../etcd/etcd3-client.ts';
 import type { Snapshot } from './snapshot.ts';
-import { watchPrefixState$, type WatchPrefixOptions } from './watch-prefix-state.ts';
+import type { WatchPrefixOptions } from './watch-prefix-options.ts';
+import { watchPrefixState$ } from './watch-prefix-state.ts';
 
 /**
  * What etcd holds under a prefix, as an immutable Map: a new one for every change.

@@ -5,9 +5,10 @@ import { invalidArgument } from '../errors.ts';
 import { resolveClient } from '../etcd/connection.ts';
 import type { EtcdClient } from '../etcd/etcd3-client.ts';
 import type { KeyRange } from '../etcd/link.ts';
+import { followRange$ } from './follow-range.ts';
 import { prefixRange } from './prefix-range.ts';
 import { Snapshot, type EntryChange } from './snapshot.ts';
-import { followPrefix$, type WatchPrefixOptions } from './watch-prefix-state.ts';
+import type { WatchPrefixOptions } from './watch-prefix-options.ts';
 
 /**
  * Several prefixes at the same revision: what is combined from them never shows one ahead of the other.
@@ -46,7 +47,7 @@ export function watchPrefixes$<T>(
   prefixes: readonly string[],
   options: WatchPrefixOptions<T> = {},
 ): Observable<readonly Snapshot<T>[]> {
-  if (!Array.isArray(prefixes) || prefixes.length === 0) {
+  if (!isFilled(prefixes)) {
     throw invalidArgument('prefixes', 'an array of at least one prefix', prefixes);
   }
   const { connection, namespace } = resolveClient(client);
@@ -59,7 +60,7 @@ export function watchPrefixes$<T>(
   return defer(() => {
     let whole: Snapshot<T> | undefined;
     let parts: readonly Snapshot<T>[] = prefixes.map(() => Snapshot.of<T>([]));
-    return followPrefix$<T>(connection, range, { ...rest, codec: within }).pipe(
+    return followRange$<T>(connection, range, { ...rest, codec: within }).pipe(
       filter((state) => state.status !== 'pending' && state.snapshot !== whole),
       map((state) => {
         const next = (state as Exclude<typeof state, { status: 'pending' }>).snapshot;
@@ -85,6 +86,10 @@ function splitChanges<T>(
     const own = changes[index] ?? [];
     return own.length === 0 && before !== undefined ? part : Snapshot.change(part, own, after.revision);
   });
+}
+
+function isFilled(prefixes: unknown): boolean {
+  return Array.isArray(prefixes) && prefixes.length > 0;
 }
 
 /** The smallest range that holds all the given ones. */

@@ -1,6 +1,6 @@
 import { Subject, VirtualTimeScheduler, of } from 'rxjs';
 import { expect, test } from 'vitest';
-import { followPrefix$ } from '../../src/discovery/watch-prefix-state.ts';
+import { followRange$ } from '../../src/discovery/follow-range.ts';
 import type { PrefixState } from '../../src/discovery/prefix-state.ts';
 import { memberLink, type MemberLinkOptions } from '../../src/etcd/member-link.ts';
 import type { EtcdFault } from '../../src/etcd/faults.ts';
@@ -78,7 +78,7 @@ test('a prefix does not wait for ever for the successor of a link that nobody ga
   const { link } = linkOf({ onCall: () => ({ error: invalidToken }) });
   const link$ = new Subject<LinkState>();
   const states: PrefixState<string>[] = [];
-  followPrefix$<string>({ link$ }, range, { scheduler, random: () => 0.5, maxRetries: 3 }).subscribe({
+  followRange$<string>({ link$ }, range, { scheduler, random: () => 0.5, maxRetries: 3 }).subscribe({
     next: (state) => states.push(state),
     error: (error: { code: string }) => states.push(error.code as never),
   });
@@ -86,4 +86,3 @@ test('a prefix does not wait for ever for the successor of a link that nobody ga
   scheduler.flush();
   expect(states.at(-1)).toBe('retries-exhausted');
 });
-

@@ -1,0 +1,20 @@
+import type { SchedulerLike } from 'rxjs';
+import type { Codec } from '../codecs/codec.ts';
+import type { RxEtcdError } from '../errors.ts';
+
+/** How a prefix, or a key, is watched. */
+export interface WatchPrefixOptions<T> {
+  /** How values are read. Default: `text()`. A value it cannot read is left out, and named in the state's `rejected`. */
+  readonly codec?: Codec<T>;
+  /** Told once about each value the codec could not read, with its key. What it throws is reported as unhandled. */
+  readonly onRejected?: (error: RxEtcdError, key: string) => void;
+  /**
+   * How many failures in a row are borne before the stream ends with the error `retries-exhausted`.
+   * Default: no bound.
+   */
+  readonly maxRetries?: number;
+  /** The clock and timers. Default: RxJS's `asyncScheduler`. */
+  readonly scheduler?: SchedulerLike;
+  /** The source of jitter, in [0, 1). Default: `Math.random`. */
+  readonly random?: () => number;
+}
