@@ -35,7 +35,10 @@ test.concurrent.each(blocks)('$place runs, and writes what it says', async (bloc
   try {
     if (promised === undefined) await ranFor(run, 500);
     else
-      await eventually(() => promised.test(outputOf(run)) || hasEnded(run), { what: `the output ${promised.source}` });
+      await eventually(() => promised.test(outputOf(run)) || hasEnded(run), {
+        withinMs: 40_000,
+        what: `the output ${promised.source}`,
+      });
   } finally {
     run.child.kill('SIGKILL');
   }
@@ -50,7 +53,7 @@ async function ranFor(run: Run, ms: number): Promise<void> {
   run.child.once('message', () => {
     ranAtMs = performance.now();
   });
-  await eventually(() => hasEnded(run) || performance.now() - ranAtMs >= ms);
+  await eventually(() => hasEnded(run) || performance.now() - ranAtMs >= ms, { withinMs: 40_000 });
 }
 
 function hasEnded({ child }: Run): boolean {

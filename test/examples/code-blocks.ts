@@ -51,7 +51,7 @@ export function promisedOutput({ code }: CodeBlock): RegExp | undefined {
 }
 
 function fenced(file: string, text: string): CodeBlock[] {
-  return [...text.matchAll(/^```ts\n([^]*?)^```$/gm)].map((match) => ({
+  return [...text.matchAll(/^ *```ts\n([^]*?)^ *```$/gm)].map((match) => ({
     place: `${file}:${text.slice(0, match.index).split('\n').length}`,
     code: match[1] as string,
   }));
