@@ -18,7 +18,7 @@ export function orderedEntries<T>(map: ReadonlyMap<string, T>): OrderedEntries<T
 }
 
 /** The map's keys in ascending order, made once for each map. */
-export function sortedKeys(map: ReadonlyMap<string, unknown>): readonly string[] {
+function sortedKeys(map: ReadonlyMap<string, unknown>): readonly string[] {
   let keys = indexes.get(map);
   if (keys === undefined) {
     keys = [...map.keys()].sort();
