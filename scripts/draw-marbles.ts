@@ -1,12 +1,14 @@
-// Draws the marble diagrams of docs/steadiness.md: npx tsx scripts/draw-marbles.ts
+// Draws the marble diagrams of docs/steadiness.md and docs/watching.md: npx tsx scripts/draw-marbles.ts
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { diagrams, type Diagram, type Row } from './marble-diagrams.ts';
+import { watchDiagrams } from './watch-diagrams.ts';
 
 const STEP = 24;
 const LEFT = 84;
 const ROW_HEIGHT = 56;
 const BOX_HEIGHT = 38;
+const VALUE_HEIGHT = 24;
 const CHARACTER_WIDTH = 7.3;
 
 const STYLE = `
@@ -51,10 +53,17 @@ function drawRow({ label, marbles, values }: Row, y: number, width: number): str
     `<text class="label" x="8" y="${y + 4}">${escape(label)}</text>`,
     `<line class="line" x1="${LEFT - STEP / 2}" y1="${y}" x2="${end}" y2="${y}"/>`,
   ];
-  for (const [frame, mark] of Array.from(marbles).entries()) {
-    if (mark === '|') parts.push(`<line class="end" x1="${x(frame)}" y1="${y - 10}" x2="${x(frame)}" y2="${y + 10}"/>`);
-    else if (mark === '#') parts.push(cross(x(frame), y));
-    else if (mark !== '-') parts.push(drawValue(values[mark] ?? mark, x(frame), y));
+  for (const { index: frame, 0: marks } of marbles.matchAll(/\([^)]*\)|./g)) {
+    if (marks === '|')
+      parts.push(`<line class="end" x1="${x(frame)}" y1="${y - 10}" x2="${x(frame)}" y2="${y + 10}"/>`);
+    else if (marks === '#') parts.push(cross(x(frame), y));
+    else if (marks !== '-') {
+      // What comes in one instant stands one below the other.
+      const all = Array.from(marks.replaceAll(/[()]/g, ''));
+      for (const [at, mark] of all.entries()) {
+        parts.push(drawValue(values[mark] ?? mark, x(frame), y + (at - (all.length - 1) / 2) * VALUE_HEIGHT));
+      }
+    }
   }
   return parts.join('\n');
 }
@@ -84,7 +93,7 @@ function describe(rows: readonly Row[], operator: string): string {
 
 function describeRow({ label, marbles, values }: Row): string {
   const told = Array.from(marbles).flatMap((mark) =>
-    mark === '-' ? [] : [mark === '|' ? 'end' : mark === '#' ? 'error' : `{${values[mark] ?? mark}}`],
+    '-()'.includes(mark) ? [] : [mark === '|' ? 'end' : mark === '#' ? 'error' : `{${values[mark] ?? mark}}`],
   );
   return `${label === '' ? '' : `${label}: `}${told.join(', ')}`;
 }
@@ -96,5 +105,6 @@ function escape(text: string): string {
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   const directory = new URL('../docs/marbles/', import.meta.url);
   mkdirSync(directory, { recursive: true });
-  for (const diagram of diagrams) writeFileSync(new URL(`${diagram.name}.svg`, directory), draw(diagram));
+  for (const diagram of [...diagrams, ...watchDiagrams])
+    writeFileSync(new URL(`${diagram.name}.svg`, directory), draw(diagram));
 }
