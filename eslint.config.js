@@ -93,7 +93,7 @@ export default defineConfig(
   },
   {
     // Tools read their configuration from a default export.
-    files: ['*.config.js', '*.config.ts'],
+    files: ['*.config.js', '*.config.ts', '.dependency-cruiser.js'],
     rules: { 'no-restricted-syntax': 'off' },
   },
 );

@@ -102,7 +102,7 @@ async function build(options: ClusterOptions): Promise<Built> {
     },
     async stop() {
       await Promise.all(members.map((member) => member.stop()));
-      await Promise.all(peers.map((peer) => peer.proxy?.stop()));
+      for (const { proxy } of peers) await proxy?.stop();
     },
   };
   return { cluster, waitHealthy: cluster.waitHealthy, learnIds };

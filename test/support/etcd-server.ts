@@ -149,17 +149,14 @@ function createServer(options: EtcdOptions, clientPort: number, peerPort: number
     },
     async waitHealthy(withinMs = 20_000) {
       const what = `etcd on port ${clientPort} healthy`;
-      let exited = false;
-      await eventually(
-        async () => {
-          if (child === undefined) return (exited = true);
-          return isHealthy(clientUrl);
-        },
+      const fail = (how: string, cause?: unknown): never => {
+        throw new Error(`${what}: ${how}; the end of its log:\n${server.log().slice(-2000)}`, { cause });
+      };
+      const seen = await eventually(
+        async () => (child === undefined ? 'ended' : (await isHealthy(clientUrl)) ? 'healthy' : undefined),
         { withinMs, what },
-      ).catch((error: unknown) => {
-        throw new Error(`${what}: it is not; the end of its log:\n${server.log().slice(-2000)}`, { cause: error });
-      });
-      if (exited) throw new Error(`${what}: it ended; the end of its log:\n${server.log().slice(-2000)}`);
+      ).catch((error: unknown) => fail('it is not', error));
+      if (seen === 'ended') fail('it ended');
     },
     async metrics() {
       const answer = await fetch(`${clientUrl}/metrics`, { signal: AbortSignal.timeout(5000) });
