@@ -53,6 +53,17 @@ describe('slowStart', () => {
     expect([...countPicks(subject.selector, 100).values()]).toEqual([50, 50]);
   });
 
+  it('chooses a newcomer when every other host is to be avoided, and when most hosts are new', () => {
+    const slow = slowStart<string>(10, { firstShare: 0, clock: { now: () => 0 } });
+    const inTurn = roundRobin<string>({ startAfter: '' });
+    const subject = selecting<string, Selector<string>>((hosts$) => hosts$.pipe(slow, inTurn), hostsOf('old'));
+    subject.become(hostsOf('old', 'new'));
+    expect(subject.selector.pickEntry(undefined, (key) => key === 'old')?.[0]).toBe('new');
+    subject.become(hostsOf('old', ...keysOf(30)));
+    const counts = countPicks(subject.selector, 3000);
+    expect(Math.max(...counts.values())).toBeLessThan(600);
+  });
+
   it("hands the source's own map on while nobody is new", () => {
     const hosts = hostsOf('a');
     const seen: unknown[] = [];
