@@ -3,7 +3,7 @@ import type { Etcd3 } from 'etcd3';
 import { watchPrefixState$ } from '../../src/index.ts';
 import { startEtcd, type EtcdServer } from '../support/etcd-server.ts';
 import { startProxy, type TcpProxy } from '../support/tcp-proxy.ts';
-import { disposer, entries, expectTrue, store, type Store } from './support.ts';
+import { disposer, entries, expectTrue, store, type Followed, type Store } from './support.ts';
 
 let server: EtcdServer;
 let etcd: Store;
@@ -27,6 +27,13 @@ afterAll(async () => {
   await proxy.stop();
   await server.stop();
 });
+
+/** Between the loss of contact and the list, the old snapshot was never called live. */
+function expectNeverLiveInBetween(followed: Followed<string>): void {
+  const stale = followed.states.findIndex(({ status }) => status === 'stale');
+  const live = followed.states.slice(stale).find(({ status }) => status === 'live');
+  expect(live).toMatchObject({ resync: 'history-replaced' });
+}
 
 /** Writes elsewhere until the store's revision is past `revision`. */
 async function overtake(revision: number): Promise<void> {
@@ -170,6 +177,7 @@ test('wiped, and the new history has overtaken the old: noticed all the same', a
   await overtake(revision);
   await proxy.accept();
   await followed.holds({ 'o/a': 'new', 'o/b': 'new' });
+  expectNeverLiveInBetween(followed);
   expect(followed.resyncs).toEqual(['history-replaced']);
   await etcd.put('o/c');
   await followed.holds({ 'o/a': 'new', 'o/b': 'new', 'o/c': '1' });
@@ -190,6 +198,7 @@ test('wiped and filled with the same keys at the very same revisions, one value 
   await etcd.put('elsewhere');
   await proxy.accept();
   await followed.holds({ 'v/a': '1', 'v/b': 'new' });
+  expectNeverLiveInBetween(followed);
   expect(followed.resyncs).toEqual(['history-replaced']);
 });
 
@@ -221,6 +230,7 @@ test('restored from an older backup, and overtaken', async () => {
   await overtake(revision);
   await proxy.accept();
   await followed.holds({ 'ro/a': 'kept', 'ro/c': 'new' });
+  expectNeverLiveInBetween(followed);
   expect(followed.resyncs).toEqual(['history-replaced']);
 });
 
@@ -239,6 +249,7 @@ test('restored from an older backup and overtaken, where only a delete differs: 
   await overtake(revision);
   await proxy.accept();
   await followed.holds({ 'rd/a': '1', 'rd/b': '1' });
+  expectNeverLiveInBetween(followed);
   expect(followed.resyncs).toEqual(['history-replaced']);
 });
 

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { resolveClient } from '../../src/etcd/connection.ts';
 import { watchPrefix$, watchPrefixState$ } from '../../src/index.ts';
 import { startEtcd, type EtcdServer } from '../support/etcd-server.ts';
 import { eventually } from '../support/eventually.ts';
@@ -80,13 +81,20 @@ test('10 000 subscriptions come and go, at every moment of their lives, and noth
   await expectNothingOnServer();
 });
 
-test('1000 subscriptions, each the only one, and nothing is left', async () => {
+test('1000 subscriptions, each the only one, and nothing is left, although the connection stays', async () => {
   const client = end.client(server.clientUrl);
+  const held = resolveClient(client).connection.link$.subscribe();
+  end.add(() => {
+    held.unsubscribe();
+  });
   for (let round = 0; round < 1000; round++) {
     const subscription = watchPrefix$(client, 'alone/').subscribe();
     if (round % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
     subscription.unsubscribe();
   }
+  const last = end.follow(watchPrefixState$(client, 'alone/'));
+  await eventually(async () => (await onServer()).watchers === 1);
+  last.unsubscribe();
   await expectNothingOnServer();
 });
 
