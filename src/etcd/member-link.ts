@@ -52,7 +52,7 @@ export interface MemberLinkOptions {
 export function memberLink(options: MemberLinkOptions): Link {
   const { client, methods, scheduler, onAnswer, onFault, format = ownFormat } = options;
 
-  const gate = callGate(MAX_CALLS);
+  const gate$ = callGate(MAX_CALLS);
 
   const callOptions = (method: MethodDefinition, isStream: boolean): CallOptions => {
     const [, service = '', name = ''] = /^\/etcdserverpb\.(\w+)\/(\w+)$/.exec(method.path) ?? [];
@@ -69,7 +69,7 @@ export function memberLink(options: MemberLinkOptions): Link {
   ): Observable<R> =>
     defer(() => {
       const used = options.token();
-      const once$ = gate(
+      const once$ = gate$(
         defer(() =>
           unary$<A>(client, method, request, callOptions(method, false), CALL_TIMEOUT_MS, () => scheduler.now()),
         ),
@@ -104,12 +104,13 @@ export function memberLink(options: MemberLinkOptions): Link {
 
   const duplex = (method: MethodDefinition): Duplex => {
     try {
-      return client.makeBidiStreamRequest(
+      const stream = client.makeBidiStreamRequest(
         method.path,
         method.requestSerialize,
         method.responseDeserialize,
         callOptions(method, true),
       );
+      return cancelledForSure(stream, scheduler);
     } catch (error) {
       onFault(toFault(error));
       throw error;
@@ -241,4 +242,17 @@ function operationFields(operation: TxnOperation): object {
     case 'get':
       return { request_range: rangeFields(operation.range) };
   }
+}
+
+/**
+ * grpc-js opens a stream some microtasks after it was asked to, and a cancel that comes before that is lost: the stream
+ * opens all the same, and keeps the server's watcher and this process. So it is cancelled once more.
+ */
+function cancelledForSure(stream: Duplex, scheduler: SchedulerLike): Duplex {
+  const cancel = stream.cancel.bind(stream);
+  stream.cancel = () => {
+    cancel();
+    scheduler.schedule(cancel);
+  };
+  return stream;
 }

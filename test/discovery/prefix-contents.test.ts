@@ -28,28 +28,32 @@ test('a codec that cannot write does not make the same history look like another
   expect(replaceContents(contents, again, readOnly, false).snapshot).toBe(contents.snapshot);
 });
 
-test.each([undefined, null, Symbol('s'), Object.create(null), { toString: () => 7n }, Object.assign(new Error(), { message: {} })])(
-  'a codec may throw anything (%#): the key is named with a reason, the others stay',
-  (thrown) => {
-    const codec: Codec<string> = {
-      encode: (value) => Buffer.from(value),
-      decode: (bytes) => {
-        const value = Buffer.from(bytes).toString();
-        if (value === 'bad') throw thrown;
-        return value;
-      },
-    };
-    const contents = addPage(emptyContents<string>(), [entry('a', 'bad', 1), entry('b', 'good', 2)], 2, codec);
-    expect([...contents.snapshot]).toEqual([['b', 'good']]);
-    expect([...contents.rejected.values()]).toMatchObject([{ code: 'decode-failed' }]);
-    const cured = applyEvents(contents, [{ type: 'put', ...entry('a', 'cured', 3) }], codec);
-    expect(cured.rejected.size).toBe(0);
-    expect([...cured.snapshot.keys()]).toEqual(['a', 'b']);
-  },
-);
+test.each([
+  undefined,
+  null,
+  Symbol('s'),
+  Object.create(null),
+  { toString: () => 7n },
+  Object.assign(new Error(), { message: {} }),
+])('a codec may throw anything (%#): the key is named with a reason, the others stay', (thrown) => {
+  const codec: Codec<string> = {
+    encode: (value) => Buffer.from(value),
+    decode: (bytes) => {
+      const value = Buffer.from(bytes).toString();
+      if (value === 'bad') throw thrown;
+      return value;
+    },
+  };
+  const contents = addPage(emptyContents<string>(), [entry('a', 'bad', 1), entry('b', 'good', 2)], 2, codec);
+  expect([...contents.snapshot]).toEqual([['b', 'good']]);
+  expect([...contents.rejected.values()]).toMatchObject([{ code: 'decode-failed' }]);
+  const cured = applyEvents(contents, [{ type: 'put', ...entry('a', 'cured', 3) }], codec);
+  expect(cured.rejected.size).toBe(0);
+  expect([...cured.snapshot.keys()]).toEqual(['a', 'b']);
+});
 
 test('events of one message may put, spoil and delete the same key: the last word counts', () => {
-  const codec = json() as Codec<unknown>;
+  const codec: Codec<unknown> = json();
   const start = addPage(emptyContents<unknown>(), [entry('a', '1', 1), entry('b', '1', 1)], 1, codec);
   const after = applyEvents(
     start,

@@ -7,7 +7,16 @@ type Entries = Map<string, number>;
 
 // Few keys, so that changes meet; some of them where the order of UTF-16 is not the order of the bytes.
 const narrowKey = fc.integer({ min: 0, max: 400 }).map((n) => `k${n}`);
-const wideKey = fc.constantFrom('\u{1F600}', '\uFF5E', '\uD7FF', '\uE000', '\uDC80', '\uDCFF\uDCFE', 'k1\u{10FFFF}', '');
+const wideKey = fc.constantFrom(
+  '\u{1F600}',
+  '\uFF5E',
+  '\uD7FF',
+  '\uE000',
+  '\uDC80',
+  '\uDCFF\uDCFE',
+  'k1\u{10FFFF}',
+  '',
+);
 const anyKey = fc.oneof({ weight: 60, arbitrary: narrowKey }, { weight: 1, arbitrary: wideKey });
 
 const changeSet = (key: fc.Arbitrary<string>): fc.Arbitrary<[string, number | undefined][]> =>
@@ -73,7 +82,8 @@ test('entryAfter goes through all keys in order, the empty key included', () => 
     fc.property(fc.uniqueArray(anyKey, { maxLength: 50 }), (keys) => {
       const snapshot = Snapshot.of(keys.map((key): [string, number] => [key, 1]));
       const seen: string[] = [];
-      for (let next = snapshot.entryAfter(undefined); next !== undefined; next = snapshot.entryAfter(next[0])) seen.push(next[0]);
+      for (let next = snapshot.entryAfter(undefined); next !== undefined; next = snapshot.entryAfter(next[0]))
+        seen.push(next[0]);
       expect(seen).toEqual([...snapshot.keys()]);
       expect(seen).toHaveLength(keys.length);
     }),
