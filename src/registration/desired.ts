@@ -1,4 +1,16 @@
-import { NEVER, Observable, combineLatest, concat, concatWith, distinctUntilChanged, isObservable, map, of, startWith, takeWhile } from 'rxjs';
+import {
+  NEVER,
+  type Observable,
+  combineLatest,
+  concat,
+  concatWith,
+  distinctUntilChanged,
+  isObservable,
+  map,
+  of,
+  startWith,
+  takeWhile,
+} from 'rxjs';
 import type { Codec } from '../codecs/codec.ts';
 import { RxEtcdError } from '../errors.ts';
 
@@ -48,7 +60,9 @@ export function encode<T>(codec: Codec<T>, key: string, value: T): Uint8Array {
   try {
     bytes = codec.encode(value, key);
   } catch (error) {
-    throw new RxEtcdError('invalid-argument', `value: the codec cannot encode the value of ${JSON.stringify(key)}`, { cause: error });
+    throw new RxEtcdError('invalid-argument', `value: the codec cannot encode the value of ${JSON.stringify(key)}`, {
+      cause: error,
+    });
   }
   if (bytes instanceof Uint8Array) return bytes;
   throw new RxEtcdError('invalid-argument', `value: the codec gave no bytes for the value of ${JSON.stringify(key)}`);

@@ -4,7 +4,16 @@ import { backoffDelayMs } from '../etcd/backoff.ts';
 import { fatalError, toFault } from '../etcd/faults.ts';
 import type { Link, TxnRequest, WatchMessage } from '../etcd/link.ts';
 import type { Desired, PresentValues } from './desired.ts';
-import { equalBytes, isOwn, planKeys, seenAfter, type ConflictPolicy, type RegisteredKey, type SeenKey, type Situation } from './key-plan.ts';
+import {
+  equalBytes,
+  isOwn,
+  planKeys,
+  seenAfter,
+  type ConflictPolicy,
+  type RegisteredKey,
+  type SeenKey,
+  type Situation,
+} from './key-plan.ts';
 
 /** A manual write without a lease is undone this often, then left alone. */
 const MAX_REPAIRS = 5;
@@ -49,7 +58,7 @@ export interface HoldKeysOptions<T> {
  * latest wins. A watch on each key tells of what somebody else does to it. Never completes; unsubscribing
  * leaves the keys to the lease.
  */
-export function holdKeys<T>(options: HoldKeysOptions<T>): Observable<KeyState<T>> {
+export function heldKeys$<T>(options: HoldKeysOptions<T>): Observable<KeyState<T>> {
   const { link, leaseId, keys, policy, memory, scheduler, random } = options;
   return new Observable<KeyState<T>>((subscriber) => {
     let seen: readonly SeenKey[] | undefined;
@@ -131,7 +140,11 @@ export function holdKeys<T>(options: HoldKeysOptions<T>): Observable<KeyState<T>
       memory.everHeld = true;
       isHeld = true;
       made = as.bytes;
-      subscriber.next({ status: 'held', present: as, revision: Math.max(...known.map(({ entry }) => entry?.modRevision ?? 0)) });
+      subscriber.next({
+        status: 'held',
+        present: as,
+        revision: Math.max(...known.map(({ entry }) => entry?.modRevision ?? 0)),
+      });
     };
 
     const disturbed = (cause: Error): void => {
@@ -236,7 +249,8 @@ function disturbance(situation: Situation, bytes: readonly Uint8Array[]): Error 
   for (const [index, { name }] of situation.keys.entries()) {
     const entry = situation.seen[index]?.entry;
     const key = JSON.stringify(name);
-    if (entry === undefined) return new RxEtcdError('key-conflict', `key ${key} was deleted: by somebody else, or with its lease`);
+    if (entry === undefined)
+      return new RxEtcdError('key-conflict', `key ${key} was deleted: by somebody else, or with its lease`);
     if (!isOwn(situation, entry.lease) || !equalBytes(entry.value, bytes[index] as Uint8Array)) {
       return new RxEtcdError('key-conflict', `key ${key} was overwritten by somebody else`);
     }

@@ -17,7 +17,7 @@ import {
   type SchedulerLike,
 } from 'rxjs';
 import { backoffDelayMs } from '../etcd/backoff.ts';
-import { fatalError, toFault, type EtcdFault } from '../etcd/faults.ts';
+import { fatalError, toFault } from '../etcd/faults.ts';
 import type { Connection, Link, LinkState, Renewal } from '../etcd/link.ts';
 import { longTimer$ } from './long-timer.ts';
 import { newLeaseId } from './lease-id.ts';
@@ -42,7 +42,7 @@ export interface HeldLease {
   /** For one subscriber. Unsubscribing revokes the lease in the background, unless it was released. */
   readonly state$: Observable<HeldLeaseState>;
   /** Renews at once: there is reason to doubt that the lease lives. */
-  recheck(): void;
+  readonly recheck: () => void;
   /** Revokes the lease, and emits once, whether etcd confirmed it: see {@link revoke$}. Goes on when unsubscribed. */
   readonly release$: Observable<boolean>;
 }
@@ -69,7 +69,14 @@ export function holdLease({ connection, ttlSeconds, scheduler, random }: HoldLea
   const suspended = (held: Lease, cause: Error): LeaseState => {
     suspendedSinceMs ??= scheduler.now();
     const expiresAtMs = (held.renewedAtMs ?? 0) + held.ttlSeconds * 1000;
-    return { status: 'suspended', leaseId: held.id, ttlSeconds: held.ttlSeconds, sinceMs: suspendedSinceMs, expiresAtMs, cause };
+    return {
+      status: 'suspended',
+      leaseId: held.id,
+      ttlSeconds: held.ttlSeconds,
+      sinceMs: suspendedSinceMs,
+      expiresAtMs,
+      cause,
+    };
   };
 
   const granted = (held: Lease): LeaseState => {
@@ -85,7 +92,13 @@ export function holdLease({ connection, ttlSeconds, scheduler, random }: HoldLea
 
   const grant$ = (link: Link): Observable<Lease> =>
     defer(() => {
-      const asked = (lease ??= { id: newLeaseId(random), ttlSeconds, renewedAtMs: undefined, lateMs: 0, grant$: EMPTY });
+      const asked = (lease ??= {
+        id: newLeaseId(random),
+        ttlSeconds,
+        renewedAtMs: undefined,
+        lateMs: 0,
+        grant$: EMPTY,
+      });
       const sentAtMs = scheduler.now();
       const answer = new AsyncSubject<Lease>();
       asked.grant$ = answer;
@@ -98,7 +111,9 @@ export function holdLease({ connection, ttlSeconds, scheduler, random }: HoldLea
             return of(asked);
           }),
           // An earlier grant came through, and its answer did not. The first renewal tells the rest.
-          catchError((error: unknown) => (toFault(error).kind === 'lease-exists' ? of(asked) : throwError(() => error))),
+          catchError((error: unknown) =>
+            toFault(error).kind === 'lease-exists' ? of(asked) : throwError(() => error),
+          ),
         )
         .subscribe(answer);
       return answer;
@@ -123,9 +138,11 @@ export function holdLease({ connection, ttlSeconds, scheduler, random }: HoldLea
           return EMPTY;
         }
         // At two thirds of the TTL a renewal is overdue by a third of it.
-        const doubtInMs = (held.renewedAtMs as number) + (ttlMs() * 2) / 3 - scheduler.now();
+        const doubtInMs = held.renewedAtMs + (ttlMs() * 2) / 3 - scheduler.now();
         const doubt$ = longTimer$(doubtInMs, scheduler).pipe(
-          concatMap(() => of(suspended(held, new Error(`no renewal of lease ${held.id} was answered for two thirds of its TTL`)))),
+          concatMap(() =>
+            of(suspended(held, new Error(`no renewal of lease ${held.id} was answered for two thirds of its TTL`))),
+          ),
         );
         return doubtInMs > 0 ? concat(of(granted(held)), doubt$) : doubt$;
       }),
@@ -135,16 +152,15 @@ export function holdLease({ connection, ttlSeconds, scheduler, random }: HoldLea
   const attempt$ = (link: Link): Observable<LeaseState> =>
     defer(() => {
       if (lease?.renewedAtMs !== undefined) return keep$(link, lease, false);
-      return concat(
-        of(granting()),
-        grant$(link).pipe(concatMap((held) => keep$(link, held, true))),
-      );
+      return concat(of(granting()), grant$(link).pipe(concatMap((held) => keep$(link, held, true))));
     }).pipe(
       catchError((error: unknown) => {
         const fault = toFault(error);
         const fatal = fatalError(fault);
         if (fatal !== undefined) return throwError(() => fatal);
-        const wait$ = defer(() => timer(backoffDelayMs(Math.max(1, trouble.attempt), random), scheduler)).pipe(ignoreElements());
+        const wait$ = defer(() => timer(backoffDelayMs(Math.max(1, trouble.attempt), random), scheduler)).pipe(
+          ignoreElements(),
+        );
         if (fault.kind !== 'lease-gone' || lease === undefined) return concat(of(failed(fault)), wait$);
         // A new id: the old one may still be the target of a revoke by somebody else.
         const lost = lease;

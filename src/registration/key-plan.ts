@@ -56,22 +56,34 @@ export function planKeys(situation: Situation): KeyPlan {
     if (value === undefined) {
       return entry !== undefined && isOwn(situation, entry.lease) ? [{ type: 'delete', key: key.bytes }] : [];
     }
-    return entry?.lease === leaseId && equalBytes(entry.value, value) ? [] : [{ type: 'put', key: key.bytes, value, leaseId }];
+    return entry?.lease === leaseId && equalBytes(entry.value, value)
+      ? []
+      : [{ type: 'put', key: key.bytes, value, leaseId }];
   });
   if (writes.length > 0) {
     // Compared with what was seen: nothing that somebody else did meanwhile is overwritten, and a request
     // that got stuck on a former connection and arrives late does nothing.
-    const when = keys.map(({ bytes }, index): TxnCompare => ({ key: bytes, target: 'mod', equals: seen[index]?.entry?.modRevision ?? 0 }));
+    const when = keys.map(({ bytes }, index): TxnCompare => ({
+      key: bytes,
+      target: 'mod',
+      equals: seen[index]?.entry?.modRevision ?? 0,
+    }));
     return { type: 'write', request: { when, then: writes, otherwise: reads(keys) } };
   }
-  return conflict ? { type: 'conflict', key: keys[foreign]?.name ?? '', lease: seen[foreign]?.entry?.lease ?? '0' } : { type: 'settled' };
+  return conflict
+    ? { type: 'conflict', key: keys[foreign]?.name ?? '', lease: seen[foreign]?.entry?.lease ?? '0' }
+    : { type: 'settled' };
 }
 
 /** What is known after an answer to a request of {@link planKeys}. What the watch told later stays. */
 export function seenAfter(
   situation: Situation,
   request: TxnRequest,
-  answer: { readonly succeeded: boolean; readonly revision: number; readonly results: readonly (readonly WireEntry[])[] },
+  answer: {
+    readonly succeeded: boolean;
+    readonly revision: number;
+    readonly results: readonly (readonly WireEntry[])[];
+  },
 ): readonly SeenKey[] {
   const { keys, seen } = situation;
   const asOf = answer.revision;
@@ -83,7 +95,11 @@ export function seenAfter(
     const operation = operations.find((each) => each.type !== 'get' && each.key === key.bytes);
     switch (operation?.type) {
       case 'put':
-        return { asOf, entry: { value: operation.value, lease: operation.leaseId ?? '0', modRevision: asOf }, watched: false };
+        return {
+          asOf,
+          entry: { value: operation.value, lease: operation.leaseId ?? '0', modRevision: asOf },
+          watched: false,
+        };
       case 'delete':
         return { asOf, entry: undefined, watched: false };
       default:

@@ -93,20 +93,27 @@ export function register$<T>(
   ...rest: readonly unknown[]
 ): Observable<RegistrationState<T>> {
   const { connection, namespace } = resolveClient(client);
-  const isSingle = typeof keyOrEntries !== 'object' || keyOrEntries === null;
+  const isSingle = !isRecord(keyOrEntries);
   const entries = isSingle ? [[keyOrEntries, rest[0] as ValueSource<T>] as const] : Object.entries(keyOrEntries);
   const options = (rest[isSingle ? 1 : 0] ?? {}) as RegisterOptions<T>;
   if (entries.length === 0) throw invalidArgument('entries', 'at least one key', keyOrEntries);
 
-  const { codec = text() as Codec<unknown> as Codec<T>, onConflict = 'replace', confirm = 'write', drainMs = 0 } = options;
+  const {
+    codec = text() as Codec<unknown> as Codec<T>,
+    onConflict = 'replace',
+    confirm = 'write',
+    drainMs = 0,
+  } = options;
   oneOf('onConflict', onConflict, ['replace', 'wait', 'fail']);
   oneOf('confirm', confirm, ['write', 'watch']);
   if (!Number.isFinite(drainMs) || drainMs < 0) throw invalidArgument('drainMs', 'a number of milliseconds', drainMs);
-  if (options.ready$ !== undefined && !isObservable(options.ready$)) throw invalidArgument('ready$', 'an Observable', options.ready$);
+  if (options.ready$ !== undefined && !isObservable(options.ready$))
+    throw invalidArgument('ready$', 'an Observable', options.ready$);
   const keys = entries.map(([key]) => registeredKey(key, namespace));
   for (const [key, source] of entries) {
     if (isObservable(source)) continue;
-    if (options.codec === undefined && typeof source !== 'string') throw invalidArgument('value', 'a string, or a `codec` option', source);
+    if (options.codec === undefined && typeof source !== 'string')
+      throw invalidArgument('value', 'a string, or a `codec` option', source);
     encode(codec, key, source);
   }
 
@@ -125,6 +132,11 @@ export function register$<T>(
   });
 }
 
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
+
 function oneOf(argument: string, value: unknown, allowed: readonly string[]): void {
-  if (!allowed.includes(value as string)) throw invalidArgument(argument, allowed.map((each) => JSON.stringify(each)).join(' or '), value);
+  if (!allowed.includes(value as string))
+    throw invalidArgument(argument, allowed.map((each) => JSON.stringify(each)).join(' or '), value);
 }

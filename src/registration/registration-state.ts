@@ -83,7 +83,9 @@ function stateOf<T>(
     case 'granting':
       return { status: 'registering', attempt: lease.attempt, ...(lease.cause && { cause: lease.cause }) };
     case 'lost':
-      return wasThere ? { status: 'lost', cause: lease.cause } : { status: 'registering', attempt: 0, cause: lease.cause };
+      return wasThere
+        ? { status: 'lost', cause: lease.cause }
+        : { status: 'registering', attempt: 0, cause: lease.cause };
     case 'suspended': {
       if (keyState?.status === 'gone') return { status: 'lost', cause: keyState.cause };
       if (!wasThere) return { status: 'registering', attempt: 1, cause: lease.cause };
@@ -110,7 +112,16 @@ function stateOf<T>(
       const { values } = keyState.present;
       const entries = new Map(keyNames.map((name, index) => [name, values[index] as T]));
       const [key, value] = [keyNames[0] as string, values[0] as T];
-      return { status: 'registered', key, value, entries, leaseId, revision: keyState.revision, ttlSeconds, renewalLateMs };
+      return {
+        status: 'registered',
+        key,
+        value,
+        entries,
+        leaseId,
+        revision: keyState.revision,
+        ttlSeconds,
+        renewalLateMs,
+      };
     }
   }
 }
@@ -120,7 +131,12 @@ function isSame<T>(a: RegistrationState<T>, b: RegistrationState<T>): boolean {
     return a.attempt === b.attempt && a.cause?.message === b.cause?.message;
   }
   if (a.status === 'registered' && b.status === 'registered') {
-    return a.leaseId === b.leaseId && a.revision === b.revision && a.ttlSeconds === b.ttlSeconds && a.renewalLateMs === b.renewalLateMs;
+    return (
+      a.leaseId === b.leaseId &&
+      a.revision === b.revision &&
+      a.ttlSeconds === b.ttlSeconds &&
+      a.renewalLateMs === b.renewalLateMs
+    );
   }
   if (a.status === 'suspended' && b.status === 'suspended') return a.leaseId === b.leaseId;
   return a.status === b.status;

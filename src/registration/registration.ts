@@ -1,9 +1,20 @@
-import { NEVER, Observable, ReplaySubject, Subscription, filter, from, merge, switchMap, take, type ObservableInput } from 'rxjs';
+import {
+  NEVER,
+  Observable,
+  ReplaySubject,
+  Subscription,
+  filter,
+  from,
+  merge,
+  switchMap,
+  take,
+  type ObservableInput,
+} from 'rxjs';
 import type { Codec } from '../codecs/codec.ts';
 import type { Connection, Link } from '../etcd/link.ts';
 import type { LeaseOptions } from './arguments.ts';
 import { desired$, encode, type Desired, type PresentValues, type ValueSource } from './desired.ts';
-import { holdKeys, type KeyMemory, type KeyState } from './held-keys.ts';
+import { heldKeys$, type KeyMemory, type KeyState } from './held-keys.ts';
 import { holdLease, type HeldLeaseState } from './held-lease.ts';
 import type { ConflictPolicy, RegisteredKey } from './key-plan.ts';
 import { longTimer$ } from './long-timer.ts';
@@ -66,7 +77,7 @@ export function registration$<T>(options: RegistrationOptions<T>): Observable<Re
       const subscription = new Subscription();
       place = { link, leaseId: state.leaseId, subscription };
       subscription.add(
-        holdKeys<T>({
+        heldKeys$<T>({
           link,
           leaseId: state.leaseId,
           keys,
@@ -90,6 +101,8 @@ export function registration$<T>(options: RegistrationOptions<T>): Observable<Re
 
     const leasing = new Subscription();
 
+    const hasEnded = (): boolean => leaving || subscriber.closed;
+
     const leave = (): void => {
       if (leaving) return;
       leaving = true;
@@ -99,10 +112,13 @@ export function registration$<T>(options: RegistrationOptions<T>): Observable<Re
         return;
       }
       subscriber.next({ status: 'draining' });
-      const marked = present === undefined || options.drainValue === undefined ? undefined : drained(present, options.drainValue);
+      const marked =
+        present === undefined || options.drainValue === undefined ? undefined : drained(present, options.drainValue);
       desired.next(marked ?? { status: 'absent' });
       const done$ = keyStates.pipe(
-        filter((state) => (marked === undefined ? state.status === 'withdrawn' : state.status === 'held' && state.present === marked)),
+        filter((state) =>
+          marked === undefined ? state.status === 'withdrawn' : state.status === 'held' && state.present === marked,
+        ),
       );
       // Without contact to etcd, the TTL has told clients by then.
       subscriber.add(
@@ -129,7 +145,11 @@ export function registration$<T>(options: RegistrationOptions<T>): Observable<Re
 
     const drained = (from: PresentValues<T>, mark: (value: T) => T): PresentValues<T> => {
       const values = from.values.map(mark);
-      return { status: 'present', values, bytes: values.map((value, index) => encode(codec, names[index] ?? '', value)) };
+      return {
+        status: 'present',
+        values,
+        bytes: values.map((value, index) => encode(codec, names[index] ?? '', value)),
+      };
     };
 
     const running = new Subscription();
@@ -142,9 +162,13 @@ export function registration$<T>(options: RegistrationOptions<T>): Observable<Re
         .pipe(take(1))
         .subscribe({ next: leave, error }),
     );
-    if (leaving || subscriber.closed) return;
+    if (hasEnded()) return;
     running.add(
-      desired$({ entries: names.map((name, index) => [name, sources[index] as ValueSource<T>]), codec, ready$: options.ready$ }).subscribe({
+      desired$({
+        entries: names.map((name, index) => [name, sources[index] as ValueSource<T>]),
+        codec,
+        ready$: options.ready$,
+      }).subscribe({
         next: (next) => {
           if (next.status === 'present') present = next;
           desired.next(next);
@@ -153,7 +177,7 @@ export function registration$<T>(options: RegistrationOptions<T>): Observable<Re
         complete: leave,
       }),
     );
-    if (leaving || subscriber.closed) return;
+    if (hasEnded()) return;
     leasing.add(
       lease.state$.subscribe({
         next: (state) => {

@@ -60,13 +60,13 @@ export function revoke$(options: RevokeOptions): Observable<boolean> {
     ignoreElements(),
     catchError(() => EMPTY),
   );
-  const revoked$ = connection.link$.pipe(
+  const revoked$ = connection.lastingLink$.pipe(
     switchMap((state) => (state.status === 'down' ? EMPTY : concat(revokeOn$(state.link), of(true)))),
     take(1),
     catchError(() => of(false)),
   );
   // The connection is held from the start: the link that the grant is on must not close.
-  const held$: Observable<never> = connection.link$.pipe(
+  const held$: Observable<never> = connection.lastingLink$.pipe(
     ignoreElements(),
     catchError(() => EMPTY),
   );

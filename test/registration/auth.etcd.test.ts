@@ -10,7 +10,7 @@ beforeEach(async () => {
   stage = await startStage({ extraArgs: ['--auth-token-ttl=1'] });
   const { admin } = stage;
   const role = await admin.role('providers').create();
-  await role.grant({ permission: 'Readwrite', range: admin.range({ prefix: '/services/' }) } as Parameters<typeof role.grant>[0]);
+  await role.grant({ permission: 'Readwrite', range: admin.range({ prefix: '/services/' }) });
   const user = await admin.user('provider').create('secret');
   await user.addRole('providers');
   const root = await admin.user('root').create('root');

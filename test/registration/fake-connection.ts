@@ -1,4 +1,22 @@
-import { NEVER, Observable, ReplaySubject, Subject, concatMap, delay, map, merge, of, startWith, take, throwError, timer, type SchedulerLike } from 'rxjs';
+import {
+  EMPTY,
+  NEVER,
+  Observable,
+  ReplaySubject,
+  Subject,
+  catchError,
+  concatMap,
+  defer,
+  delay,
+  map,
+  merge,
+  of,
+  startWith,
+  take,
+  throwError,
+  timer,
+  type SchedulerLike,
+} from 'rxjs';
 import { EtcdFault } from '../../src/etcd/faults.ts';
 import type { Connection, Link, LinkState, Renewal, TxnRequest, WireEntry, WireEvent } from '../../src/etcd/link.ts';
 
@@ -8,7 +26,11 @@ export interface FakeEtcd {
   readonly calls: string[];
   readonly leases: Map<string, { readonly ttlSeconds: number }>;
   readonly store: Map<string, WireEntry>;
+  /** What happens to the keys, as it happens. */
+  readonly events$: Observable<WireEvent>;
   revision: number;
+  /** How long after `up` the server does what got stuck. */
+  stuckMs: number;
   /** How many subscribe to the connection. */
   users: number;
   /** Loses the connection: every call and stream of the link fails. */
@@ -16,7 +38,7 @@ export interface FakeEtcd {
   up(): void;
   /** Answers are lost, requests are not. */
   mute: boolean;
-  /** The server gets nothing, and nothing fails. */
+  /** The server answers nothing; what it got meanwhile it does `stuckMs` after the next `up`, whoever has gone since. */
   frozen: boolean;
   /** Renewals are answered as if they had been sent this much earlier. */
   answersAgeMs: number;
@@ -30,8 +52,9 @@ export interface FakeEtcd {
 /** A model of etcd behind the interface that `registration/` speaks through, in a scheduler's time. */
 export function fakeEtcd(scheduler: SchedulerLike, latencyMs = 1): FakeEtcd {
   const states = new ReplaySubject<LinkState>(1);
-  const events = new ReplaySubject<WireEvent>();
+  const events = new ReplaySubject<WireEvent>(Infinity);
   let broken = new Subject<never>();
+  const stuck: (() => Observable<unknown>)[] = [];
   const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 
   const apply = (event: WireEvent): void => {
@@ -41,25 +64,34 @@ export function fakeEtcd(scheduler: SchedulerLike, latencyMs = 1): FakeEtcd {
   };
   const put = (key: string, value: Uint8Array, lease: string): void => {
     const before = fake.store.get(key);
-    apply({ type: 'put', key, value, lease, modRevision: fake.revision, createRevision: before?.createRevision ?? fake.revision });
+    apply({
+      type: 'put',
+      key,
+      value,
+      lease,
+      modRevision: fake.revision,
+      createRevision: before?.createRevision ?? fake.revision,
+    });
   };
   const remove = (key: string): void => {
     if (!fake.store.has(key)) return;
     apply({ type: 'delete', key, value: new Uint8Array(), lease: '0', modRevision: fake.revision, createRevision: 0 });
   };
 
+  const link$ = new Observable<LinkState>((subscriber) => {
+    fake.users += 1;
+    subscriber.add(() => (fake.users -= 1));
+    return states.subscribe(subscriber);
+  });
+
   const fake: FakeEtcd = {
-    connection: {
-      link$: new Observable((subscriber) => {
-        fake.users += 1;
-        subscriber.add(() => (fake.users -= 1));
-        return states.subscribe(subscriber);
-      }),
-    },
+    connection: { link$, lastingLink$: link$ },
     calls: [],
     leases: new Map(),
     store: new Map(),
+    events$: defer(() => events),
     revision: 1,
+    stuckMs: 2.5,
     users: 0,
     mute: false,
     frozen: false,
@@ -76,6 +108,10 @@ export function fakeEtcd(scheduler: SchedulerLike, latencyMs = 1): FakeEtcd {
       fake.mute = false;
       fake.frozen = false;
       states.next({ status: 'up', link: newLink() });
+      const late = stuck.splice(0);
+      timer(fake.stuckMs, scheduler)
+        .pipe(concatMap(() => merge(...late.map((act) => defer(act).pipe(catchError(() => EMPTY))))))
+        .subscribe();
     },
     expire(leaseId) {
       fake.leases.delete(leaseId);
@@ -100,7 +136,10 @@ export function fakeEtcd(scheduler: SchedulerLike, latencyMs = 1): FakeEtcd {
       merge(
         timer(latencyMs, scheduler).pipe(
           concatMap(() => {
-            if (fake.frozen) return NEVER;
+            if (fake.frozen) {
+              stuck.push(act);
+              return NEVER;
+            }
             fake.calls.push(name);
             const answer$ = act();
             return fake.mute ? NEVER : answer$;
@@ -144,9 +183,12 @@ export function fakeEtcd(scheduler: SchedulerLike, latencyMs = 1): FakeEtcd {
       watch$: ({ range, startRevision }) =>
         merge(
           events.pipe(
-            concatMap((event) => (event.key === text(range.key) && event.modRevision >= startRevision ? of(event) : [])),
+            concatMap((event) =>
+              event.key === text(range.key) && event.modRevision >= startRevision ? of(event) : [],
+            ),
             map((event) => ({ type: 'events', events: [event] }) as const),
-            delay(latencyMs, scheduler),
+            // Before the answer to the write itself.
+            delay(latencyMs / 2, scheduler),
             startWith({ type: 'created' } as const),
           ),
           failure$,
@@ -158,11 +200,15 @@ export function fakeEtcd(scheduler: SchedulerLike, latencyMs = 1): FakeEtcd {
   function txn$(request: TxnRequest): ReturnType<Link['txn$']> {
     const holds = request.when.every(({ key, target, equals }) => {
       const entry = fake.store.get(text(key));
-      const actual = { create: entry?.createRevision ?? 0, mod: entry?.modRevision ?? 0, lease: entry?.lease ?? '0' }[target];
+      const actual = { create: entry?.createRevision ?? 0, mod: entry?.modRevision ?? 0, lease: entry?.lease ?? '0' }[
+        target
+      ];
       return actual === equals;
     });
     const operations = holds ? request.then : (request.otherwise ?? []);
-    const orphan = operations.find((each) => each.type === 'put' && each.leaseId !== undefined && !fake.leases.has(each.leaseId));
+    const orphan = operations.find(
+      (each) => each.type === 'put' && each.leaseId !== undefined && !fake.leases.has(each.leaseId),
+    );
     if (orphan !== undefined) return throwError(() => new EtcdFault('lease-gone', 'requested lease not found'));
     if (operations.some(({ type }) => type !== 'get')) fake.revision += 1;
     const results = operations.map((operation): WireEntry[] => {
@@ -191,4 +237,3 @@ export function seeded(seed = 1): () => number {
     return state / 2_147_483_647;
   };
 }
-

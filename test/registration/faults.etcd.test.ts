@@ -127,7 +127,9 @@ test('an outage shorter than the TTL changes nothing in etcd', async () => {
 });
 
 test('TCP resets: fifty registrations keep their leases', async () => {
-  const all = Array.from({ length: 50 }, (_, index) => record(register$(stage.client, `${KEY}/${index}`, 'here', { ttlSeconds: 4 })));
+  const all = Array.from({ length: 50 }, (_, index) =>
+    record(register$(stage.client, `${KEY}/${index}`, 'here', { ttlSeconds: 4 })),
+  );
   recordings.push(...all);
   const before = await Promise.all(all.map((recording) => recording.reaches('registered')));
   for (let round = 0; round < 3; round++) {
@@ -137,7 +139,9 @@ test('TCP resets: fifty registrations keep their leases', async () => {
     await Promise.all(all.map((recording) => recording.reaches('registered')));
   }
   const after = await Promise.all(all.map((recording) => recording.reaches('registered')));
-  expect(after.map(({ leaseId, revision }) => [leaseId, revision])).toEqual(before.map(({ leaseId, revision }) => [leaseId, revision]));
+  expect(after.map(({ leaseId, revision }) => [leaseId, revision])).toEqual(
+    before.map(({ leaseId, revision }) => [leaseId, revision]),
+  );
   expect(new Set(await stage.leases())).toEqual(new Set(before.map(({ leaseId }) => leaseId)));
 });
 

@@ -162,7 +162,9 @@ test('an error of until or ready$ passes through', () => {
 
 test('several keys under one lease: all or nothing', async () => {
   const friend = new Subject<string>();
-  const recording = record(register$(stage.client, { '/service/user': 'u', '/service/friend': friend }, { ttlSeconds: 5 }));
+  const recording = record(
+    register$(stage.client, { '/service/user': 'u', '/service/friend': friend }, { ttlSeconds: 5 }),
+  );
   recordings.push(recording);
   await eventually(async () => (await stage.leases()).length === 1);
   expect(await stage.entry('/service/user')).toBeUndefined();
@@ -182,9 +184,14 @@ test('several keys under one lease: all or nothing', async () => {
 
 test('several keys, one of them taken: none while waiting, all when it is free', async () => {
   await stage.admin.put('/service/friend').value('other');
-  const recording = record(register$(stage.client, { '/service/user': 'u', '/service/friend': 'f' }, { ttlSeconds: 5, onConflict: 'wait' }));
+  const recording = record(
+    register$(stage.client, { '/service/user': 'u', '/service/friend': 'f' }, { ttlSeconds: 5, onConflict: 'wait' }),
+  );
   recordings.push(recording);
-  await recording.reaches('registering', ({ cause }) => (cause as { code?: string } | undefined)?.code === 'key-conflict');
+  await recording.reaches(
+    'registering',
+    ({ cause }) => (cause as { code?: string } | undefined)?.code === 'key-conflict',
+  );
   expect(await stage.entry('/service/user')).toBeUndefined();
   await stage.admin.delete().key('/service/friend');
   await recording.reaches('registered');
@@ -305,7 +312,9 @@ test('a blocked event loop shows in the state', async () => {
   await recording.reaches('registered');
   const until = performance.now() + 2000;
   while (performance.now() < until);
-  const late = await eventually(() => recording.states.find((state) => state.status === 'registered' && state.renewalLateMs > 0));
+  const late = await eventually(() =>
+    recording.states.find((state) => state.status === 'registered' && state.renewalLateMs > 0),
+  );
   expect(late).toMatchObject({ status: 'registered' });
   await recording.reaches('registered', ({ renewalLateMs }) => renewalLateMs === 0);
 });

@@ -19,16 +19,21 @@ async function expectNothing(withinMs = 10_000): Promise<void> {
 }
 
 test('unsubscribed at any of hundreds of moments: no key and no lease is left', async () => {
-  const moments = fc.array(fc.record({ turns: fc.nat(60), delayMs: fc.nat(25), change: fc.boolean(), keys: fc.integer({ min: 1, max: 3 }) }), {
-    minLength: 30,
-    maxLength: 30,
-  });
+  const moments = fc.array(
+    fc.record({ turns: fc.nat(60), delayMs: fc.nat(25), change: fc.boolean(), keys: fc.integer({ min: 1, max: 3 }) }),
+    {
+      minLength: 30,
+      maxLength: 30,
+    },
+  );
   await fc.assert(
     fc.asyncProperty(moments, async (all) => {
       await Promise.all(
         all.map(async ({ turns, delayMs, change, keys }, index) => {
           const value = new BehaviorSubject('one');
-          const entries = Object.fromEntries(Array.from({ length: keys }, (_, key) => [`/services/${index}/${key}`, value]));
+          const entries = Object.fromEntries(
+            Array.from({ length: keys }, (_, key) => [`/services/${index}/${key}`, value]),
+          );
           const { subscription } = record(register$(stage.client, entries, { ttlSeconds: 60 }));
           await new Promise((resolve) => setTimeout(resolve, delayMs));
           if (change) value.next('two');
@@ -83,7 +88,9 @@ test('frozen while the grant is on its way, unsubscribed, then resumed: nothing 
   const warm = record(register$(stage.client, '/services/warm', 'one', { ttlSeconds: 60 }));
   await warm.reaches('registered');
   stage.server.pause();
-  const others = Array.from({ length: 20 }, (_, index) => record(register$(stage.client, `/services/${index}`, 'one', { ttlSeconds: 60 })));
+  const others = Array.from({ length: 20 }, (_, index) =>
+    record(register$(stage.client, `/services/${index}`, 'one', { ttlSeconds: 60 })),
+  );
   await new Promise((resolve) => setImmediate(resolve));
   for (const { subscription } of [warm, ...others]) subscription.unsubscribe();
   stage.server.resume();

@@ -5,6 +5,7 @@ import { register$ } from '../../src/registration/register.ts';
 const [host = '', key = '', ttlSeconds = '5', mode] = process.argv.slice(2);
 const client = new Etcd3({ hosts: host });
 const subscription = register$(client, key, 'provider', { ttlSeconds: Number(ttlSeconds) }).subscribe((state) => {
+  // eslint-disable-next-line no-console -- it is how this process tells its states
   console.log(JSON.stringify(state));
 });
 process.stdin.once('data', () => {

@@ -109,15 +109,22 @@ test('the answer to a write is lost: found by reading, not written again', () =>
   expect(here.etcd.revision).toBe(revision);
 });
 
-test('a late write on a former connection does not undo a newer one', () => {
+test('a write that is stuck, and done when a newer one was made on another connection, undoes nothing', () => {
   here.etcd.up();
   here.advance(100);
-  const first = here.etcd.store.get('a');
-  here.value.next('1');
+  here.etcd.frozen = true;
+  here.value.next('stuck');
   here.advance(100);
-  expect(here.etcd.store.get('a')?.modRevision).toBeGreaterThan(first?.modRevision ?? 0);
-  // Every write names the revision it follows on, so the one that is late would fail.
-  expect(Buffer.from(here.etcd.store.get('a')?.value ?? []).toString()).toBe('1');
+  here.etcd.down();
+  here.value.next('newer');
+  here.etcd.stuckMs = 500;
+  here.etcd.up();
+  here.advance(100);
+  const { revision } = here.etcd;
+  expect(here.states.at(-1)).toMatchObject({ status: 'registered', value: 'newer', revision });
+  here.advance(2000);
+  expect(here.etcd.store.get('a')?.modRevision).toBe(revision);
+  expect(statuses(here)).not.toContain('lost');
 });
 
 test('values while away: only the latest is written', () => {
@@ -160,6 +167,22 @@ test('fights with a writer without a lease a few times with growing delays, then
   expect(here.states.at(-1)?.status).toBe('registered');
 });
 
+test('a writer who is faster than the answer to our own write is fought no longer', () => {
+  here.etcd.up();
+  here.advance(100);
+  let fights = 0;
+  here.etcd.events$.subscribe(({ key, lease, type }) => {
+    if (type !== 'put' || key !== 'a' || lease === '0') return;
+    fights += 1;
+    here.time.schedule(() => {
+      here.etcd.put('a', 'mine');
+    });
+  });
+  here.advance(60_000);
+  expect(fights).toBeLessThanOrEqual(8);
+  expect(Buffer.from(here.etcd.store.get('a')?.value ?? []).toString()).toBe('mine');
+});
+
 test('completion of the value while away ends in the end, and says that it was not confirmed', () => {
   here.etcd.up();
   here.advance(100);
@@ -194,8 +217,19 @@ type Move =
   | { readonly type: 'put'; readonly lease: string };
 
 const move: fc.Arbitrary<Move> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ type: fc.constant('wait' as const), ms: fc.oneof(fc.double({ min: 0, max: 5, noNaN: true }), fc.nat(3000)) }) },
-  { weight: 6, arbitrary: fc.record({ type: fc.constantFrom('value' as const, 'ready', 'down', 'up', 'mute', 'freeze', 'expire', 'delete') }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      type: fc.constant('wait' as const),
+      ms: fc.oneof(fc.double({ min: 0, max: 5, noNaN: true }), fc.nat(3000)),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      type: fc.constantFrom('value' as const, 'ready', 'down', 'up', 'mute', 'freeze', 'expire', 'delete'),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('put' as const), lease: fc.constantFrom('0', 'other') }) },
 );
 
@@ -204,11 +238,12 @@ const scenario = {
   confirm: fc.constantFrom<'write' | 'watch'>('write', 'watch'),
   names: fc.constantFrom(['a'], ['a', 'b', 'c']),
   moves: fc.array(move, { maxLength: 40 }),
+  leaveEarly: fc.boolean(),
 };
 
 test('whatever happens: in the end what is reported is what is there, and no owner was overwritten against the policy', () => {
   fc.assert(
-    fc.property(fc.record(scenario), ({ onConflict, confirm, names, moves }) => {
+    fc.property(fc.record(scenario), ({ onConflict, confirm, names, moves, leaveEarly }) => {
       const run = world({ onConflict, confirm }, names);
       const { etcd } = run;
       const foreign = new Set<string>();
@@ -244,27 +279,37 @@ test('whatever happens: in the end what is reported is what is there, and no own
             for (const id of own()) etcd.expire(id);
             break;
           case 'delete':
-            etcd.delete(names[0] as string);
-            foreign.delete(names[0] as string);
+            etcd.delete(names[0]);
+            foreign.delete(names[0]);
             break;
           case 'put':
-            etcd.put(names[0] as string, 'foreign', step.lease);
-            foreign.add(names[0] as string);
+            etcd.put(names[0], 'foreign', step.lease);
+            foreign.add(names[0]);
         }
         if (onConflict === 'wait') {
           for (const key of foreign) expect(Buffer.from(etcd.store.get(key)?.value ?? []).toString()).toBe('foreign');
         }
         // All or nothing: with several keys, those that are ours are of one lease and value.
-        expect(new Set(ours(run, names).map(({ lease, text: value }) => `${lease} ${value}`)).size).toBeLessThanOrEqual(1);
+        expect(new Set(ours(run, names).map(({ lease, text: value }) => `${lease} ${value}`)).size).toBeLessThanOrEqual(
+          1,
+        );
         checkRegistered(run, names);
+      }
+      if (leaveEarly) {
+        run.unsubscribe();
+        if (up) etcd.down();
+        etcd.up();
+        run.advance(TTL_MS);
+        expect([etcd.leases.size, ours(run, names).length, etcd.users]).toEqual([0, 0, 0]);
+        return;
       }
       // Calm: what was stuck is cut off, and everybody else goes.
       if (up) etcd.down();
       run.ready.next(true);
-      if (etcd.store.get(names[0] as string)?.lease === 'other' || onConflict === 'wait') etcd.delete(names[0] as string);
+      if (etcd.store.get(names[0])?.lease === 'other' || onConflict === 'wait') etcd.delete(names[0]);
       etcd.up();
       run.advance(120_000);
-      if (etcd.store.get(names[0] as string)?.lease === '0') etcd.delete(names[0] as string);
+      if (etcd.store.get(names[0])?.lease === '0') etcd.delete(names[0]);
       run.advance(10_000);
       expect(run.states.at(-1)).toMatchObject({ status: 'registered', value: run.value.value });
       const all = ours(run, names);

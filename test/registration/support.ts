@@ -21,7 +21,11 @@ export interface Recording<T = string> {
   readonly error: unknown;
   readonly subscription: Subscription;
   /** The latest state, once it has this status (and passes the test). */
-  reaches<S extends Status>(status: S, passes?: (state: StateOf<S, T>) => boolean, withinMs?: number): Promise<StateOf<S, T>>;
+  reaches<S extends Status>(
+    status: S,
+    passes?: (state: StateOf<S, T>) => boolean,
+    withinMs?: number,
+  ): Promise<StateOf<S, T>>;
   /** How many states there are: to look only at what comes after. */
   mark(): number;
 }
@@ -77,7 +81,9 @@ export interface Stage {
   /** Every lease there is. */
   leases(): Promise<string[]>;
   /** A key and what it is attached to; `undefined` when there is none. */
-  entry(key: string): Promise<{ value: string; lease: string; modRevision: number; createRevision: number } | undefined>;
+  entry(
+    key: string,
+  ): Promise<{ value: string; lease: string; modRevision: number; createRevision: number } | undefined>;
   stop(): Promise<void>;
 }
 
@@ -140,6 +146,9 @@ export function startProvider(host: string, key: string, ttlSeconds: number, ...
     states,
     exited: once(child, 'exit').then(([code]) => code as number | null),
     reaches: (status, withinMs = 15_000) =>
-      eventually(() => (states.at(-1)?.status === status ? states.at(-1) : undefined), { withinMs, what: `provider ${status}` }),
+      eventually(() => (states.at(-1)?.status === status ? states.at(-1) : undefined), {
+        withinMs,
+        what: `provider ${status}`,
+      }),
   };
 }
