@@ -15,7 +15,7 @@ import type { WatchPrefixOptions } from './watch-prefix-options.ts';
  * the one before had to stop.
  */
 export function followRange$<T>(
-  connection: Connection,
+  connection: Pick<Connection, 'link$'>,
   range: KeyRange,
   options: WatchPrefixOptions<T>,
 ): Observable<PrefixState<T>> {

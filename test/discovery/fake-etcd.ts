@@ -30,7 +30,7 @@ export class FakeEtcd {
   link: Link | undefined;
   readonly #states = new Subject<LinkState>();
   #state: LinkState | undefined;
-  readonly connection: Connection = {
+  readonly connection: Pick<Connection, 'link$'> = {
     link$: new Observable((subscriber) => {
       if (this.#state !== undefined) subscriber.next(this.#state);
       return this.#states.subscribe(subscriber);
