@@ -17,6 +17,8 @@ const encoder = new TextEncoder();
 export function text(): Codec<string> {
   return {
     encode: (value) => encoder.encode(value),
-    decode: (bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'),
+    // Values off the wire are Buffers: no need of another view of them.
+    decode: (bytes) =>
+      (Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)).toString('utf8'),
   };
 }

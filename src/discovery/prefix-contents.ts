@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Codec } from '../codecs/codec.ts';
 import { RxEtcdError, reasonOf } from '../errors.ts';
 import type { Fingerprint, WireEntry, WireEvent } from '../etcd/link.ts';
-import { Snapshot, type EntryChange, type SnapshotEntry } from './snapshot.ts';
+import { Snapshot, type EntryChange, type SnapshotDraft, type SnapshotEntry } from './snapshot.ts';
 
 /** What etcd holds under a prefix, as far as it has been told: decoded, and with what a resume needs. */
 export interface PrefixContents<T> {
@@ -30,9 +30,11 @@ export function applyEvents<T>(
   events: readonly WireEvent[],
   codec: Codec<T>,
 ): PrefixContents<T> {
-  const fresh = events.filter((event) => event.modRevision > contents.position);
-  const last = fresh.at(-1);
-  if (last === undefined) return contents;
+  const last = events.at(-1);
+  const isFresh = (event: WireEvent): boolean => event.modRevision > contents.position;
+  if (last === undefined || !isFresh(last)) return contents;
+  // Revisions rise: the first event tells whether any is known already, which is rare.
+  const fresh = isFresh(events[0] as WireEvent) ? events : events.filter(isFresh);
   return change(contents, fresh, last.modRevision, codec);
 }
 
@@ -43,12 +45,7 @@ export function addPage<T>(
   revision: number,
   codec: Codec<T>,
 ): PrefixContents<T> {
-  return change(
-    contents,
-    entries.map((entry) => ({ type: 'put', ...entry })),
-    revision,
-    codec,
-  );
+  return change(contents, entries, revision, codec);
 }
 
 /**
@@ -91,31 +88,39 @@ export function fits<T>(contents: PrefixContents<T>, answer: Fingerprint, codec:
 
 function change<T>(
   contents: PrefixContents<T>,
-  events: readonly WireEvent[],
+  // An entry of a list has no type, and counts as put.
+  events: readonly (WireEntry & { readonly type?: WireEvent['type'] })[],
   revision: number,
   codec: Codec<T>,
 ): PrefixContents<T> {
-  const instances: EntryChange<T>[] = [];
-  const rejected: EntryChange<RxEtcdError>[] = [];
-  const skipped: EntryChange<undefined>[] = [];
+  let instances: SnapshotDraft<T> | undefined;
+  let rejected: SnapshotDraft<RxEtcdError> | undefined;
+  let skipped: SnapshotDraft<undefined> | undefined;
   for (const event of events) {
-    const { key } = event;
-    const decoded = event.type === 'put' ? decode(event, codec) : undefined;
-    const { modRevision, lease } = event;
-    if (decoded?.type === 'instance') instances.push([key, { value: decoded.value, modRevision, lease }]);
-    else if (instances.length > 0 || contents.snapshot.has(key)) instances.push([key, undefined]);
-    if (decoded?.type === 'rejected') rejected.push([key, { value: decoded.error, modRevision, lease }]);
-    else if (contents.rejected.size + rejected.length > 0) rejected.push([key, undefined]);
-    if (decoded?.type === 'skipped') skipped.push([key, { value: undefined, modRevision, lease }]);
-    else if (contents.skipped.size + skipped.length > 0) skipped.push([key, undefined]);
+    const { key, modRevision, lease } = event;
+    const decoded = event.type === 'delete' ? undefined : decode(event, codec);
+    if (decoded?.type === 'instance') {
+      (instances ??= Snapshot.draft(contents.snapshot)).set(key, { value: decoded.value, modRevision, lease });
+    } else if ((instances ?? contents.snapshot).has(key)) {
+      (instances ??= Snapshot.draft(contents.snapshot)).delete(key);
+    }
+    if (decoded?.type === 'rejected') {
+      (rejected ??= Snapshot.draft(contents.rejected)).set(key, { value: decoded.error, modRevision, lease });
+    } else if ((rejected ?? contents.rejected).has(key)) {
+      (rejected ??= Snapshot.draft(contents.rejected)).delete(key);
+    }
+    if (decoded?.type === 'skipped') {
+      (skipped ??= Snapshot.draft(contents.skipped)).set(key, { value: undefined, modRevision, lease });
+    } else if ((skipped ?? contents.skipped).has(key)) {
+      (skipped ??= Snapshot.draft(contents.skipped)).delete(key);
+    }
   }
+  // The first page counts also when it is empty: it brings the revision.
+  if (contents.position === 0) instances ??= Snapshot.draft(contents.snapshot);
   return {
-    snapshot:
-      instances.length === 0 && contents.position > 0
-        ? contents.snapshot
-        : Snapshot.change(contents.snapshot, instances, revision),
-    rejected: rejected.length === 0 ? contents.rejected : Snapshot.change(contents.rejected, rejected, revision),
-    skipped: skipped.length === 0 ? contents.skipped : Snapshot.change(contents.skipped, skipped, revision),
+    snapshot: instances?.done(revision) ?? contents.snapshot,
+    rejected: rejected?.done(revision) ?? contents.rejected,
+    skipped: skipped?.done(revision) ?? contents.skipped,
     position: revision,
   };
 }

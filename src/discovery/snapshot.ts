@@ -11,6 +11,14 @@ export interface SnapshotEntry<T> {
 /** A change to a snapshot: `undefined` removes the key. */
 export type EntryChange<T> = readonly [key: string, entry: SnapshotEntry<T> | undefined];
 
+/** The next snapshot in the making. Of no use after `done`. */
+export interface SnapshotDraft<T> {
+  has(key: string): boolean;
+  set(key: string, entry: SnapshotEntry<T>): void;
+  delete(key: string): boolean;
+  done(revision: number): Snapshot<T>;
+}
+
 /**
  * What etcd held under a prefix at one revision: an immutable Map in key order.
  *
@@ -106,6 +114,23 @@ export class Snapshot<T> implements ReadonlyMap<string, T> {
       else tree = setInTree(tree, key, entry);
     }
     return new Snapshot(tree, revision);
+  }
+
+  /**
+   * A snapshot to be, which begins as a copy of `from`: what is changed in it is not seen by anyone before it is done.
+   *
+   * @internal
+   */
+  static draft<T>(from: Snapshot<T>): SnapshotDraft<T> {
+    let tree = copyTree(from.#tree);
+    return {
+      has: (key) => tree.has(key),
+      set: (key, entry) => {
+        tree = setInTree(tree, key, entry);
+      },
+      delete: (key) => tree.delete(key),
+      done: (revision) => new Snapshot(tree, revision),
+    };
   }
 
   /** @internal */
