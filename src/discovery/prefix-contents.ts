@@ -67,19 +67,24 @@ export function replaceContents<T>(
   };
 }
 
-/** Whether the server's answer fits these contents: the same count, and the same newest entry. O(n). */
+/**
+ * Whether the server's answer fits these contents: the same count, the same newest entry, and where the answer has
+ * them the same keys, written at the same revisions under the same leases. O(n).
+ */
 export function fits<T>(contents: PrefixContents<T>, answer: Fingerprint, codec: Codec<T>): boolean {
   const { snapshot, rejected, skipped } = contents;
   const all: readonly Snapshot<unknown>[] = [snapshot, rejected, skipped];
   if (answer.count !== all.reduce((count, part) => count + part.size, 0)) return false;
-  const { newest } = answer;
+  const { newest, keys = [] } = answer;
   if (newest === undefined) return true;
   let highest = 0;
   for (const part of all)
     for (const [, { modRevision }] of Snapshot.records(part)) highest = Math.max(highest, modRevision);
   // One transaction gives several keys the same revision, and etcd may name any of them.
-  const known = all.map((part) => Snapshot.entry(part, newest.key)).find((entry) => entry !== undefined);
-  if (highest !== newest.modRevision || !sameWrite(known, newest)) return false;
+  const known = ({ key }: WireEntry): Written | undefined =>
+    all.map((part) => Snapshot.entry(part, key)).find((entry) => entry !== undefined);
+  if (highest !== newest.modRevision) return false;
+  if (![newest, ...keys].every((entry) => sameWrite(known(entry), entry))) return false;
   const instance = Snapshot.entry(snapshot, newest.key);
   const decoded = decode(newest, codec);
   if (instance === undefined) return decoded.type !== 'instance';

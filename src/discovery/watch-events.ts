@@ -122,15 +122,17 @@ function stepsBetween<T>(
   return [{ type: 'events', revision, events }];
 }
 
+type LinkSource = Pick<Connection, 'link$'>;
+
 /**
  * The same connection, whose first list is of the past, and whose watches tell one revision at a time. `onLost`
  * hears that the past cannot be had; then the list is of the present.
  */
 function revisionByRevision(
-  connection: Connection,
+  connection: LinkSource,
   fromRevision: number | undefined,
   onLost: (reason: ResyncReason) => void,
-): Connection {
+): LinkSource {
   // Nothing was ever written at revision 1.
   let listAt = fromRevision === undefined ? undefined : Math.max(1, fromRevision - 1);
   const list$ =

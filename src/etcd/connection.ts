@@ -18,6 +18,7 @@ import {
   timer,
   type SchedulerLike,
 } from 'rxjs';
+import { RxEtcdError } from '../errors.ts';
 import { backoffDelayMs } from './backoff.ts';
 import {
   clientClosedFault,
@@ -99,6 +100,7 @@ function connectionOf(pool: object, scheduler: SchedulerLike, random: () => numb
       return openLink$({ pool, member: members[0] as Member, auth, health, scheduler, random }).pipe(
         map((link): LinkState => ({ status: 'up', link })),
         catchError((error: unknown) => {
+          if (error instanceof RxEtcdError) return throwError(() => error);
           const fault = toFault(error);
           if (fatalError(fault) !== undefined) return throwError(() => fault);
           if (fault.kind === 'token') auth.token = undefined;
@@ -118,10 +120,14 @@ function connectionOf(pool: object, scheduler: SchedulerLike, random: () => numb
       );
     }).pipe(repeat());
   });
+  const lastingLink$ = link$.pipe(
+    catchError((error: unknown) => throwError(() => fatalError(toFault(error)) ?? error)),
+    share({ connector: () => new ReplaySubject<LinkState>(1), resetOnRefCountZero: () => unrefTimer$(LINGER_MS) }),
+  );
   return {
-    link$: merge(link$, closed$).pipe(
+    lastingLink$,
+    link$: merge(closed$, lastingLink$).pipe(
       catchError((error: unknown) => throwError(() => fatalError(toFault(error)) ?? error)),
-      share({ connector: () => new ReplaySubject<LinkState>(1), resetOnRefCountZero: () => unrefTimer$(LINGER_MS) }),
     ),
   };
 }

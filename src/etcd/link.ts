@@ -40,6 +40,8 @@ export interface Fingerprint {
   readonly newest: WireEntry | undefined;
   /** The store's revision when it answered. */
   readonly revision: number;
+  /** Every entry, without its value: where that was asked for, and there are not too many. */
+  readonly keys?: readonly WireEntry[];
 }
 
 export interface WatchRequest {
@@ -105,8 +107,11 @@ export interface Link {
    * fail with `compacted`.
    */
   list$(range: KeyRange, revision?: number): Observable<ListPage>;
-  /** Count and newest entry of a range, linearizable; of a past revision, or of the present one. Emits once. */
-  fingerprint$(range: KeyRange, revision?: number): Observable<Fingerprint>;
+  /**
+   * Count and newest entry of a range, linearizable; of a past revision, or of the present one. The keys as well, where
+   * there are at most `keysUpTo`. Emits once.
+   */
+  fingerprint$(range: KeyRange, revision?: number, keysUpTo?: number): Observable<Fingerprint>;
   /** Emits `created` first. Never completes by itself. */
   watch$(request: WatchRequest): Observable<WatchMessage>;
   /**
@@ -139,4 +144,9 @@ export interface Connection {
    * jittered delays; its error notification is an `RxEtcdError` (closed client, bad credentials).
    */
   readonly link$: Observable<LinkState>;
+  /**
+   * The same for a revoke: it outlives the closing of the etcd3 client by the link in use, so that
+   * `registration.unsubscribe(); etcd.close();` leaves nothing behind.
+   */
+  readonly lastingLink$: Observable<LinkState>;
 }

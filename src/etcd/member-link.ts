@@ -137,9 +137,16 @@ export function memberLink(options: MemberLinkOptions): Link {
     host: options.host,
     keepAlive$,
     list$: (range, revision) => listPages$(range$, range, revision),
-    fingerprint$: (range, revision = 0) =>
+    fingerprint$: (range, revision = 0, keysUpTo = 0) =>
       range$({ ...rangeFields(range), revision, limit: 1, sort_order: 'Descend', sort_target: 'Mod' }, (response) =>
         fingerprint(response, range),
+      ).pipe(
+        concatMap((answer) => {
+          if (answer.count === 0 || answer.count > keysUpTo) return of(answer);
+          // At the very same revision, so that the two answers are one.
+          const request = { ...rangeFields(range), revision: revision || answer.revision, keys_only: true };
+          return range$(request, (response) => ({ ...answer, keys: response.readEntries(range.namespaceBytes) }));
+        }),
       ),
     watch$: (request) =>
       watch$(request).pipe(catchError((error: unknown) => recheckDenied$(toFault(error), request, count$, onFault))),

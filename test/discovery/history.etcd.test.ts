@@ -264,3 +264,22 @@ test('restored from a backup that lost nothing of the prefix: nothing new is tol
   await expectTrue(followed, 'same/', etcd);
   expect(followed.snapshots.length).toBe(2);
 });
+
+test('restored from an older backup and overtaken, where another key was deleted instead: noticed', async () => {
+  await etcd.write([
+    ['rx/a', '1'],
+    ['rx/b', '1'],
+  ]);
+  await etcd.put('rx/c');
+  await server.saveBackup();
+  const followed = end.follow(watchPrefixState$(client, 'rx/'));
+  await etcd.delete('rx/a');
+  await followed.holds({ 'rx/b': '1', 'rx/c': '1' });
+  await proxy.refuse();
+  const revision = await etcd.revision();
+  await server.restoreBackup();
+  await etcd.delete('rx/b');
+  await overtake(revision);
+  await proxy.accept();
+  await followed.holds({ 'rx/a': '1', 'rx/c': '1' });
+});

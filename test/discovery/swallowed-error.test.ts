@@ -12,7 +12,7 @@ test('a mistake in code is an error notification, not silence for ever as if a c
     },
     watch$: () => NEVER,
   } as unknown as Link;
-  const connection: Connection = { link$: of({ status: 'up', link }) };
+  const connection: Pick<Connection, 'link$'> = { link$: of({ status: 'up', link }) };
   const errors: unknown[] = [];
   followRange$(connection, { key: Uint8Array.of(97), namespaceBytes: 0 }, {}).subscribe({
     error: (error: unknown) => errors.push(error),
