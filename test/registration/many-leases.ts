@@ -27,6 +27,8 @@ export async function holdManyLeases(
     what: `${count} registered`,
   });
   const registeredMs = performance.now() - startMs;
+  // Subscribing to thousands in one turn can outlast the first attempt to connect.
+  const { accepted } = stage.proxy;
   const marks = all.map((recording) => recording.mark());
 
   const [cpu, heldFromMs] = [process.cpuUsage(), performance.now()];
@@ -44,7 +46,7 @@ export async function holdManyLeases(
   const leaseIds = all.map(({ last }) => (last?.status === 'registered' ? last.leaseId : ''));
   assert.deepEqual(new Set(await stage.leases()), new Set(leaseIds));
   assert.equal(new Set(leaseIds).size, count);
-  assert.deepEqual([stage.proxy.connections, stage.proxy.accepted], [1, 1]);
+  assert.deepEqual([stage.proxy.connections, stage.proxy.accepted], [1, accepted]);
   const metrics = await stage.server.metrics();
   const streams =
     'grpc_server_started_total{grpc_method="LeaseKeepAlive",grpc_service="etcdserverpb.Lease",grpc_type="bidi_stream"}';
