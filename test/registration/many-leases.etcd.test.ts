@@ -11,5 +11,5 @@ beforeEach(async () => {
 afterEach(() => stage.stop());
 
 test('a thousand leases of one client, held for three TTLs: none lost, one connection, one stream of each kind', async () => {
-  await holdManyLeases(stage, 1000, 4, 3);
+  await holdManyLeases(stage, 1000, 6, 3);
 });
