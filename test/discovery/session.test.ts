@@ -8,7 +8,9 @@ const range = { key: Uint8Array.of(107), rangeEnd: Uint8Array.of(108), namespace
 
 function follow(etcd: FakeEtcd, scheduler: VirtualTimeScheduler): PrefixState<string>[] {
   const states: PrefixState<string>[] = [];
-  followRange$<string>(etcd.connection, range, { scheduler, random: () => 0.5 }).subscribe((state) => states.push(state));
+  followRange$<string>(etcd.connection, range, { scheduler, random: () => 0.5 }).subscribe((state) =>
+    states.push(state),
+  );
   return states;
 }
 

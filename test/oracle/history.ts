@@ -64,9 +64,7 @@ export class History {
     const got = [...map];
     if (got.length !== expected.length)
       return `${got.length} keys, expected ${expected.length}, at revision ${revision}`;
-    const wrong = got.findIndex(
-      ([key, value], index) => key !== expected[index]?.[0] || value !== expected[index][1],
-    );
+    const wrong = got.findIndex(([key, value], index) => key !== expected[index]?.[0] || value !== expected[index][1]);
     if (wrong === -1) return undefined;
     const show = (entry: readonly [string, string] | undefined): string =>
       entry === undefined ? 'nothing' : `${entry[0]}=${entry[1].slice(0, 30)}`;

@@ -52,7 +52,7 @@ export function arrayField<T>(
   return value.map((element, index) => read(element, `${name}.${index}`));
 }
 
-export function objectField(object: JsonObject, name: string): JsonObject {
+function objectField(object: JsonObject, name: string): JsonObject {
   return asObject(object[name] ?? {}, name);
 }
 

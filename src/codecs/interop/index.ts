@@ -6,3 +6,4 @@ export { goZero, type GoZero } from './go-zero.ts';
 export { kitex, type Kitex, type KitexInstance, type KitexOptions } from './kitex.ts';
 export { kratos, type Kratos, type KratosInstance, type KratosOptions } from './kratos.ts';
 export { rpcx, type Rpcx, type RpcxServer } from './rpcx.ts';
+export type { JsonObject } from './go-json.ts';
