@@ -27,11 +27,17 @@ interface KeptLease {
   readonly unanswered: Omit<Renewal, 'ttlSeconds'>[];
 }
 
+// Less is no silence: a cluster that elects a leader answers nobody for a second or two.
+const SILENCE_MS = 2500;
+const SILENCE_GRACE_MS = 200;
+
 interface StreamState {
   readonly duplex: Duplex;
   readonly leases: Map<string, KeptLease>;
   /** Leases by when they are due: one timer serves them all. */
   readonly due: BTreeModule.default<number, Set<KeptLease>>;
+  /** Runs while there is reason to believe that the member is silent. */
+  silence: Subscription | undefined;
   alarm: { readonly atMs: number; readonly subscription: Subscription } | undefined;
   closed: boolean;
 }
@@ -40,7 +46,9 @@ interface StreamState {
  * Many leases kept alive over one bidirectional stream, with one timer.
  *
  * Each is renewed at a third of its granted TTL, a little earlier by chance, so that leases granted
- * together drift apart. An answer with a TTL of 0 says that the lease is gone.
+ * together drift apart. An answer with a TTL of 0 says that the lease is gone. A renewal not answered when the next
+ * one is due speaks against the member: there is time to renew the lease at another one, which HTTP/2 pings alone
+ * would not leave.
  *
  * @source https://etcd.io/docs/v3.5/learning/api/#keep-alives
  */
@@ -54,8 +62,29 @@ export function keepAliveStream(
     if (current === state) current = undefined;
     state.closed = true;
     state.alarm?.subscription.unsubscribe();
+    state.silence?.unsubscribe();
     state.duplex.end();
     state.duplex.cancel();
+  };
+
+  const failAll = (state: StreamState, error: unknown): void => {
+    if (state.closed) return;
+    close(state);
+    const fault = toFault(error);
+    for (const lease of [...state.leases.values()]) lease.subscriber.error(fault);
+    options.onFault(fault);
+  };
+
+  /** Gives answers that wait to be read the time to be: then it was this process that was late. */
+  const suspectSilence = (state: StreamState, lease: KeptLease): void => {
+    const [oldest] = lease.unanswered;
+    if (oldest === undefined || state.silence !== undefined) return;
+    if (scheduler.now() - oldest.sentAtMs < SILENCE_MS) return;
+    state.silence = timer(SILENCE_GRACE_MS, scheduler).subscribe(() => {
+      state.silence = undefined;
+      if (lease.unanswered[0] !== oldest || state.leases.get(lease.leaseId) !== lease) return;
+      failAll(state, new EtcdFault('link', `no renewal was answered for ${scheduler.now() - oldest.sentAtMs} ms`));
+    });
   };
 
   const openStream = (): StreamState => {
@@ -64,14 +93,11 @@ export function keepAliveStream(
       leases: new Map(),
       due: new BTree(),
       alarm: undefined,
+      silence: undefined,
       closed: false,
     };
     const fail = (error: unknown): void => {
-      if (state.closed) return;
-      close(state);
-      const fault = toFault(error);
-      for (const lease of [...state.leases.values()]) lease.subscriber.error(fault);
-      options.onFault(fault);
+      failAll(state, error);
     };
     state.duplex.on('error', fail);
     state.duplex.on('end', () => {
@@ -106,6 +132,7 @@ export function keepAliveStream(
       const leases = state.due.get(first);
       state.due.delete(first);
       for (const lease of leases ?? []) {
+        suspectSilence(state, lease);
         lease.unanswered.push({ sentAtMs: now, lateMs: now - lease.dueMs });
         state.duplex.write({ ID: lease.leaseId });
         schedule(state, lease, now + lease.ttlSeconds * (1000 / 3) * (1 - 0.1 * options.random()));

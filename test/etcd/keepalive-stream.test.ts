@@ -77,3 +77,26 @@ test('a stream that is lost fails each lease once, and the next lease opens anot
   keepAlive$('1', 9, 0).subscribe().unsubscribe();
   expect(opened).toHaveLength(2);
 });
+
+test('a member that answers no renewal is given up in time to renew at another one; a late answer clears it', () => {
+  const scheduler = new VirtualTimeScheduler();
+  const { keepAlive$, opened, faults } = streamOf(scheduler);
+  keepAlive$('1', 10, 0).subscribe({ error: () => undefined });
+  const until = (ms: number): void => {
+    scheduler.maxFrames = ms;
+    scheduler.flush();
+  };
+  until(1);
+  opened[0]?.data({ ID: '1', TTL: '10' });
+  // Sent at 3334 ms and not answered when the next is due: suspected; answered in the last moment.
+  until(6700);
+  expect(opened[0]?.written).toHaveLength(3);
+  opened[0]?.data({ ID: '1', TTL: '10' });
+  opened[0]?.data({ ID: '1', TTL: '10' });
+  until(9000);
+  expect(faults).toEqual([]);
+  until(14_000);
+  expect(faults.map(({ kind }) => kind)).toEqual(['link']);
+  // The last answered renewal was sent at 6668 ms: there is time left.
+  expect(scheduler.now()).toBeLessThan(6668 + 10_000);
+});
