@@ -20,7 +20,9 @@ const work = async (): Promise<void> => {
   while (next < first + count) {
     const seed = next++;
     try {
-      snapshots += (await runSeed(seed)).snapshots;
+      // Not `snapshots += await …`: that reads the sum before the other jobs have added to it.
+      const result = await runSeed(seed);
+      snapshots += result.snapshots;
     } catch (error) {
       failures.push(error instanceof Error ? error.message : String(error));
       console.error(failures.at(-1));
