@@ -1,0 +1,29 @@
+/** Reads one watch response again and again, our way and etcd3's, and reports nanoseconds of CPU per event. */
+import { ownFormat } from '../src/etcd/wire/own.ts';
+import { stockFormat } from '../src/etcd/wire/stock.ts';
+import { message } from '../test/support/wire-writer.ts';
+import { cpuUs } from './support/cpu.ts';
+import { HOST_LEASE, hostKey, hostValue } from './support/hosts.ts';
+import { stockMethods } from './support/stock.ts';
+
+const { subject, events } = JSON.parse(process.argv[2] ?? '{}') as { subject: 'rx-etcd' | 'etcd3'; events: number };
+const format = subject === 'rx-etcd' ? ownFormat : stockFormat(stockMethods());
+const list = Array.from({ length: events }, (_, index) => {
+  const kv = message(
+    [1, Buffer.from(hostKey(index))],
+    [2, index + 1],
+    [3, index + 100_000],
+    [4, 3],
+    [5, Buffer.from(hostValue(index))],
+    [6, HOST_LEASE],
+  );
+  return [11, message([2, kv])] as const;
+});
+const bytes = message([1, message([1, 14841639068965178418n], [3, 200_000])], [2, 1], ...list);
+const rounds = Math.ceil(400_000 / events);
+
+for (let warm = 0; warm < 2; warm++) {
+  const before = cpuUs();
+  for (let round = 0; round < rounds; round++) format.watchResponse(bytes).readEvents(0, 0, []);
+  if (warm === 1) process.send?.({ type: 'result', us: (cpuUs() - before) / (rounds * events) });
+}

@@ -1,0 +1,149 @@
+/**
+ * `npm run bench`: what this library costs beside what one would write without it, in one run. Prints its progress and
+ * writes bench/results.json, docs/images/performance.svg and the tables of docs/performance.md and README.md.
+ *
+ * Options: `--runs=N` (how often each is measured, default 5; the median counts), `--only=replay,live,list,leases,decoders`.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { arch, cpus, platform } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { findEtcd } from '../scripts/etcd.mjs';
+import { startEtcd } from '../test/support/etcd-server.ts';
+import { replayed, reported, watched } from './measure.ts';
+import { plot } from './report/plot.ts';
+import { tables } from './report/tables.ts';
+import { writeSection } from './report/write-section.ts';
+import { startWorker } from './support/processes.ts';
+
+/** One measured thing: the median, and what it was the median of. */
+export interface Row {
+  readonly group: 'replay' | 'live' | 'list' | 'leases' | 'decoders';
+  readonly subject: string;
+  readonly keys: number;
+  readonly perMessage: number;
+  readonly measure: 'cpuUs' | 'bytes' | 'ms';
+  readonly median: number;
+  readonly all: readonly number[];
+}
+
+const { values } = parseArgs({ options: { runs: { type: 'string', default: '5' }, only: { type: 'string' } } });
+const runs = Number(values.runs);
+const wanted = (group: Row['group']): boolean => values.only?.split(',').includes(group) ?? true;
+const root = process.cwd();
+const samples = new Map<string, { readonly row: Omit<Row, 'median' | 'all'>; readonly all: number[] }>();
+
+const etcd = findEtcd(process.env, join(root, '.etcd'));
+if (etcd !== undefined) process.env['ETCD_BIN'] = etcd.path;
+
+// Interleaved: what disturbs the machine disturbs all alike.
+for (let run = 1; run <= runs; run++) {
+  if (wanted('decoders')) await decoders(run);
+  if (wanted('replay')) await replay(run);
+  if (wanted('live')) await live(run);
+  if (wanted('list')) await lists(run);
+}
+if (wanted('leases')) for (let run = 1; run <= Math.min(3, runs); run++) await leases(run);
+
+const rows: Row[] = [...samples.values()].map(({ row, all }) => ({ ...row, median: median(all), all }));
+const machine = {
+  cpu: cpus()[0]?.model ?? 'unknown',
+  cores: cpus().length,
+  platform: `${platform()} ${arch()}`,
+  node: process.version,
+  date: new Date().toISOString().slice(0, 10),
+  runs,
+};
+await mkdir(join(root, 'docs/images'), { recursive: true });
+await writeFile(join(root, 'bench/results.json'), `${JSON.stringify({ machine, rows }, null, 2)}\n`);
+if (values.only === undefined) {
+  await writeFile(join(root, 'docs/images/performance.svg'), plot(rows));
+  const { full, short } = tables(rows, machine);
+  await writeSection(join(root, 'docs/performance.md'), full);
+  await writeSection(join(root, 'README.md'), short);
+}
+console.log(`\n${tables(rows, machine).full}`);
+
+async function decoders(run: number): Promise<void> {
+  for (const perMessage of [1, 64]) {
+    for (const subject of ['rx-etcd', 'etcd3']) {
+      const { us } = await reported('decoder-client.js', { subject, events: perMessage });
+      record(run, { group: 'decoders', subject, keys: 0, perMessage, measure: 'cpuUs' }, us);
+    }
+  }
+}
+
+async function replay(run: number): Promise<void> {
+  for (const keys of [1000, 10_000, 100_000]) {
+    for (const perMessage of [1, 100]) {
+      for (const subject of ['rx-etcd', 'mutable-map', 'scan', 'floor']) {
+        // A copy of the map for each event is so slow that fewer events tell as much.
+        const events = subject === 'scan' ? 20_000_000 / keys : 100_000;
+        const us = await replayed({ subject, keys, perMessage, warmup: Math.ceil(events / 2_00) * 100, events });
+        record(run, { group: 'replay', subject, keys, perMessage, measure: 'cpuUs' }, us);
+      }
+    }
+  }
+}
+
+async function live(run: number): Promise<void> {
+  const keys = 1000;
+  for (const perMessage of [1, 100]) {
+    const server = await startEtcd();
+    const writer = startWorker('live-writer.js', { url: server.clientUrl, keys, perMessage });
+    await writer.next('listening');
+    for (const subject of ['rx-etcd', 'mutable-map', 'scan']) {
+      const events = perMessage === 1 ? 10_000 : 50_000;
+      const us = await watched(writer, { subject, url: server.clientUrl, warmup: events / 2, events });
+      record(run, { group: 'live', subject, keys, perMessage, measure: 'cpuUs' }, us);
+    }
+    await writer.stop();
+    await server.stop();
+  }
+}
+
+async function lists(run: number): Promise<void> {
+  const keys = 100_000;
+  const server = await startEtcd();
+  const writer = startWorker('live-writer.js', { url: server.clientUrl, keys, perMessage: 1 });
+  await writer.next('listening');
+  await writer.stop();
+  for (const subject of ['rx-etcd', 'etcd3']) {
+    const result = await reported<{ us: number; peakRss: number; wallMs: number }>('list-client.js', {
+      subject,
+      url: server.clientUrl,
+      keys,
+    });
+    record(run, { group: 'list', subject, keys, perMessage: 0, measure: 'cpuUs' }, result.us);
+    record(run, { group: 'list', subject, keys, perMessage: 0, measure: 'bytes' }, result.peakRss);
+    record(run, { group: 'list', subject, keys, perMessage: 0, measure: 'ms' }, result.wallMs);
+  }
+  await server.stop();
+}
+
+async function leases(run: number): Promise<void> {
+  const count = 10_000;
+  for (const subject of ['rx-etcd', 'etcd3']) {
+    const server = await startEtcd();
+    const task = { subject, url: server.clientUrl, leases: count, ttlSeconds: 30, seconds: 20 };
+    const { us, rss } = await reported<{ us: number; rss: number }>('lease-client.js', task);
+    record(run, { group: 'leases', subject, keys: count, perMessage: 0, measure: 'cpuUs' }, us);
+    record(run, { group: 'leases', subject, keys: count, perMessage: 0, measure: 'bytes' }, rss);
+    await server.stop();
+  }
+}
+
+function record(run: number, row: Omit<Row, 'median' | 'all'>, value: number): void {
+  const name = Object.values(row).join(' ');
+  const sample = samples.get(name) ?? { row, all: [] };
+  samples.set(name, sample);
+  sample.all.push(value);
+  const { group, subject, keys, perMessage, measure } = row;
+  console.log(
+    `[${run}/${runs}] ${group} ${subject} keys=${keys} perMessage=${perMessage}: ${value.toFixed(2)} ${measure}`,
+  );
+}
+
+function median(all: readonly number[]): number {
+  return all.toSorted((a, b) => a - b)[all.length >> 1] as number;
+}
