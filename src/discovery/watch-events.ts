@@ -1,20 +1,25 @@
 import { catchError, concatMap, defer, filter, from, map, tap, throwError, type Observable } from 'rxjs';
 import type { Codec } from '../codecs/codec.ts';
-import { invalidArgument } from '../errors.ts';
+import { invalidArgument, type RxEtcdError } from '../errors.ts';
 import { resolveClient } from '../etcd/connection.ts';
 import type { EtcdClient } from '../etcd/etcd3-client.ts';
 import { toFault } from '../etcd/faults.ts';
+import { compareKeys } from '../etcd/keys.ts';
 import type { Connection, Link, WireEvent } from '../etcd/link.ts';
 import { followRange$ } from './follow-range.ts';
 import { prefixRange } from './prefix-range.ts';
-import type { ResyncReason } from './prefix-state.ts';
+import type { PrefixState, ResyncReason } from './prefix-state.ts';
 import { Snapshot } from './snapshot.ts';
 import type { WatchPrefixOptions } from './watch-prefix-options.ts';
 
-/** One key written or deleted. `previous` is the value before, `undefined` where there was none. */
+/**
+ * One key written or deleted. `previous` is the value before, `undefined` where there was none, or none that could be
+ * read. `rejected` is a put whose value the codec cannot read.
+ */
 export type PrefixEvent<T> =
   | { readonly type: 'put'; readonly key: string; readonly value: T; readonly previous: T | undefined }
-  | { readonly type: 'delete'; readonly key: string; readonly previous: T };
+  | { readonly type: 'rejected'; readonly key: string; readonly error: RxEtcdError; readonly previous: T | undefined }
+  | { readonly type: 'delete'; readonly key: string; readonly previous: T | undefined };
 
 /** A step of the history of a prefix, told apart by `type`. */
 export type PrefixEvents<T> =
@@ -87,39 +92,53 @@ export function watchEvents$<T>(
   }
   const range = prefixRange('prefix', prefix, namespace);
   return defer(() => {
-    let before: Snapshot<T> | undefined;
+    let before: LiveState<T> | undefined;
     let lost: ResyncReason | undefined;
     const byRevision = revisionByRevision(connection, fromRevision, (reason) => {
       lost = reason;
     });
     return followRange$<T>(byRevision, range, rest).pipe(
-      filter((state) => state.status === 'live'),
+      filter((state): state is LiveState<T> => state.status === 'live'),
       concatMap((state) => {
         const known = before;
-        before = state.snapshot;
+        before = state;
         const resync = state.resync ?? lost;
         lost = undefined;
-        return from(stepsBetween(known, state.snapshot, resync));
+        return from(stepsBetween(known, state, resync));
       }),
     );
   });
 }
 
+/** A live state as a followed range gives it: its `rejected` is a snapshot as well. */
+type LiveState<T> = Extract<PrefixState<T>, { status: 'live' }> & { readonly rejected: Snapshot<RxEtcdError> };
+
 function stepsBetween<T>(
-  before: Snapshot<T> | undefined,
-  snapshot: Snapshot<T>,
+  before: LiveState<T> | undefined,
+  { snapshot, rejected }: LiveState<T>,
   resync: ResyncReason | undefined,
 ): PrefixEvents<T>[] {
-  const { revision } = snapshot;
-  if (resync !== undefined) return [{ type: 'resync', reason: resync, revision, snapshot }];
-  if (before === undefined || before === snapshot) return [];
-  const events: PrefixEvent<T>[] = [];
+  if (resync !== undefined) return [{ type: 'resync', reason: resync, revision: snapshot.revision, snapshot }];
+  if (before === undefined || (before.snapshot === snapshot && before.rejected === rejected)) return [];
+  const events = new Map<string, PrefixEvent<T>>();
   // A revision writes a key at most once, so its events are the difference it made.
-  Snapshot.diff(before, snapshot, (key, old, now) => {
-    if (now !== undefined) events.push({ type: 'put', key, value: now.value, previous: old?.value });
-    else if (old !== undefined) events.push({ type: 'delete', key, previous: old.value });
+  Snapshot.diff(before.snapshot, snapshot, (key, old, now) => {
+    if (now !== undefined) events.set(key, { type: 'put', key, value: now.value, previous: old?.value });
+    else if (old !== undefined) events.set(key, { type: 'delete', key, previous: old.value });
   });
-  return [{ type: 'events', revision, events }];
+  if (before.rejected !== rejected) {
+    Snapshot.diff(before.rejected, rejected, (key, _, now) => {
+      const event = events.get(key);
+      if (now !== undefined) events.set(key, { type: 'rejected', key, error: now.value, previous: event?.previous });
+      else if (event === undefined) events.set(key, { type: 'delete', key, previous: undefined });
+    });
+  }
+  const revision = Math.max(snapshot.revision, rejected.revision);
+  return [{ type: 'events', revision, events: inKeyOrder([...events.values()]) }];
+}
+
+function inKeyOrder<T>(events: PrefixEvent<T>[]): PrefixEvent<T>[] {
+  return events.length < 2 ? events : events.sort((a, b) => compareKeys(a.key, b.key));
 }
 
 type LinkSource = Pick<Connection, 'link$'>;

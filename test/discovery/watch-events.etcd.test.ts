@@ -1,6 +1,6 @@
 import { Etcd3 } from 'etcd3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { watchEvents$, watchPrefixes$, type PrefixEvents, type Snapshot } from '../../src/index.ts';
+import { watchEvents$, watchPrefixes$, type Codec, type PrefixEvents, type Snapshot } from '../../src/index.ts';
 import { startEtcd, type EtcdServer } from '../support/etcd-server.ts';
 import { eventually } from '../support/eventually.ts';
 import { startProxy } from '../support/tcp-proxy.ts';
@@ -92,6 +92,35 @@ test('a revision that is no revision is a bad argument', () => {
   for (const fromRevision of [0, -1, 1.5, Number.NaN]) {
     expect(() => watchEvents$(etcd, 'g/', { fromRevision })).toThrow(/^options\.fromRevision: /);
   }
+});
+
+test('a value that cannot be read is an event of its own, and so is what becomes of it', async () => {
+  const digits: Codec<number> = {
+    encode: (value) => Buffer.from(String(value)),
+    decode: (bytes) => {
+      const number = Number(Buffer.from(bytes).toString());
+      if (Number.isNaN(number)) throw new Error('not a number');
+      return number;
+    },
+  };
+  const first = await put('r/a', '1');
+  for (const value of ['x', 'y', '2', 'z']) await put('r/a', value);
+  await etcd.delete().key('r/a');
+  const seen: unknown[] = [];
+  const options = { fromRevision: first, codec: digits };
+  const subscription = watchEvents$(etcd, 'r/', options).subscribe((step) => {
+    if (step.type === 'events') for (const event of step.events) seen.push([step.revision, event.type, event.previous]);
+  });
+  await eventually(() => seen.length === 6);
+  subscription.unsubscribe();
+  expect(seen).toEqual([
+    [first, 'put', undefined],
+    [first + 1, 'rejected', 1],
+    [first + 2, 'rejected', undefined],
+    [first + 3, 'put', undefined],
+    [first + 4, 'rejected', 2],
+    [first + 5, 'delete', undefined],
+  ]);
 });
 
 test('several prefixes are shown at one revision, a transaction over both included', async () => {
