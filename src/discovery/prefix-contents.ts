@@ -15,15 +15,6 @@ export interface PrefixContents<T> {
   readonly position: number;
 }
 
-export function emptyContents<T>(): PrefixContents<T> {
-  return {
-    snapshot: Snapshot.of<T>([]),
-    rejected: Snapshot.of<RxEtcdError>([]),
-    skipped: Snapshot.of<undefined>([]),
-    position: 0,
-  };
-}
-
 /** The contents after whole revisions of events. Events already contained are left out. */
 export function applyEvents<T>(
   contents: PrefixContents<T>,
@@ -38,14 +29,54 @@ export function applyEvents<T>(
   return change(contents, fresh, last.modRevision, codec);
 }
 
-/** The contents with another page of a list. */
-export function addPage<T>(
-  contents: PrefixContents<T>,
-  entries: readonly WireEntry[],
-  revision: number,
-  codec: Codec<T>,
-): PrefixContents<T> {
-  return change(contents, entries, revision, codec);
+/** A list on its way in, page by page. */
+export interface ListInProgress<T> {
+  /** How many keys there are so far. */
+  readonly size: number;
+  add(page: readonly WireEntry[], revision: number): void;
+  /** Of no use afterwards. */
+  done(): PrefixContents<T>;
+}
+
+export function newList<T>(codec: Codec<T>): ListInProgress<T> {
+  const instances = listRoom<T>();
+  const rejected = listRoom<RxEtcdError>();
+  const skipped = listRoom<undefined>();
+  let position = 0;
+  return {
+    get size() {
+      return instances.keys.length + rejected.keys.length + skipped.keys.length;
+    },
+    add(page, revision) {
+      position = revision;
+      for (const entry of page) {
+        const decoded = decode(entry, codec);
+        if (decoded.type === 'instance') addTo(instances, entry, decoded.value);
+        else if (decoded.type === 'rejected') addTo(rejected, entry, decoded.error);
+        else addTo(skipped, entry, undefined);
+      }
+    },
+    done: () => ({
+      snapshot: Snapshot.listed(instances.keys, instances.entries, position),
+      rejected: Snapshot.listed(rejected.keys, rejected.entries, position),
+      skipped: Snapshot.listed(skipped.keys, skipped.entries, position),
+      position,
+    }),
+  };
+}
+
+interface ListRoom<V> {
+  readonly keys: string[];
+  readonly entries: SnapshotEntry<V>[];
+}
+
+function listRoom<V>(): ListRoom<V> {
+  return { keys: [], entries: [] };
+}
+
+function addTo<V>({ keys, entries }: ListRoom<V>, { key, modRevision, lease }: WireEntry, value: V): void {
+  keys.push(key);
+  entries.push({ value, modRevision, lease });
 }
 
 /**
@@ -93,8 +124,7 @@ export function fits<T>(contents: PrefixContents<T>, answer: Fingerprint, codec:
 
 function change<T>(
   contents: PrefixContents<T>,
-  // An entry of a list has no type, and counts as put.
-  events: readonly (WireEntry & { readonly type?: WireEvent['type'] })[],
+  events: readonly WireEvent[],
   revision: number,
   codec: Codec<T>,
 ): PrefixContents<T> {
@@ -120,8 +150,6 @@ function change<T>(
       (skipped ??= Snapshot.draft(contents.skipped)).delete(key);
     }
   }
-  // The first page counts also when it is empty: it brings the revision.
-  if (contents.position === 0) instances ??= Snapshot.draft(contents.snapshot);
   return {
     snapshot: instances?.done(revision) ?? contents.snapshot,
     rejected: rejected?.done(revision) ?? contents.rejected,

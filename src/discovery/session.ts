@@ -15,7 +15,7 @@ import { MAX_DELAY_MS, backoffDelayMs } from '../etcd/backoff.ts';
 import { EtcdFault, fatalError } from '../etcd/faults.ts';
 import type { KeyRange, Link, WireEvent } from '../etcd/link.ts';
 import type { Knowledge } from './knowledge.ts';
-import { addPage, emptyContents, fits, type PrefixContents } from './prefix-contents.ts';
+import { fits, newList, type PrefixContents } from './prefix-contents.ts';
 import type { PrefixState } from './prefix-state.ts';
 
 /**
@@ -101,18 +101,18 @@ export function session$<T>({
 /** Lists everything; then it is what is known. */
 function list$<T>(link: Link, range: KeyRange, knowledge: Knowledge<T>): Observable<PrefixState<T>> {
   return new Observable<PrefixState<T>>((subscriber) => {
-    let listed = emptyContents<T>();
+    const list = newList(knowledge.codec);
     return link.list$(range).subscribe({
       next: ({ entries, revision }) => {
-        listed = addPage(listed, entries, revision, knowledge.codec);
-        const state = knowledge.listing(listed.snapshot.size);
+        list.add(entries, revision);
+        const state = knowledge.listing(list.size);
         if (state !== undefined) subscriber.next(state);
       },
       error: (error: unknown) => {
         subscriber.error(error);
       },
       complete: () => {
-        subscriber.next(knowledge.listed(listed));
+        subscriber.next(knowledge.listed(list.done()));
         subscriber.complete();
       },
     });

@@ -1,5 +1,5 @@
 import { invalidArgument } from '../errors.ts';
-import { copyTree, diffTrees, emptyTree, setInTree, type KeyTree } from './key-tree.ts';
+import { copyTree, diffTrees, emptyTree, setInTree, treeOf, type KeyTree } from './key-tree.ts';
 
 /** What a snapshot keeps of a key. Replaced, never changed, so identity tells whether anything happened. */
 export interface SnapshotEntry<T> {
@@ -131,6 +131,15 @@ export class Snapshot<T> implements ReadonlyMap<string, T> {
       delete: (key) => tree.delete(key),
       done: (revision) => new Snapshot(tree, revision),
     };
+  }
+
+  /**
+   * A snapshot of a list, best in key order. Takes the arrays.
+   *
+   * @internal
+   */
+  static listed<T>(keys: string[], entries: SnapshotEntry<T>[], revision: number): Snapshot<T> {
+    return new Snapshot(treeOf(keys, entries), revision);
   }
 
   /** @internal */

@@ -1,7 +1,13 @@
 import { expect, test } from 'vitest';
 import type { Codec } from '../../src/codecs/codec.ts';
 import { json } from '../../src/codecs/json.ts';
-import { addPage, applyEvents, emptyContents, fits, replaceContents } from '../../src/discovery/prefix-contents.ts';
+import {
+  applyEvents,
+  fits,
+  newList,
+  replaceContents,
+  type PrefixContents,
+} from '../../src/discovery/prefix-contents.ts';
 import type { WireEntry } from '../../src/etcd/link.ts';
 
 const entry = (key: string, value: string, modRevision: number, lease = '0'): WireEntry => ({
@@ -12,6 +18,12 @@ const entry = (key: string, value: string, modRevision: number, lease = '0'): Wi
   lease,
 });
 
+function listed<T>(entries: readonly WireEntry[], revision: number, codec: Codec<T>): PrefixContents<T> {
+  const list = newList(codec);
+  list.add(entries, revision);
+  return list.done();
+}
+
 const readOnly: Codec<unknown> = {
   decode: (bytes) => JSON.parse(Buffer.from(bytes).toString()) as unknown,
   encode: () => {
@@ -21,10 +33,10 @@ const readOnly: Codec<unknown> = {
 
 test('a codec that cannot write does not make the same history look like another one', () => {
   const host = entry('a', '{"host":"10.0.0.7"}', 7);
-  const contents = addPage(emptyContents<unknown>(), [host], 9, readOnly);
+  const contents = listed([host], 9, readOnly);
   expect(fits(contents, { count: 1, newest: host, revision: 9 }, readOnly)).toBe(true);
   expect(fits(contents, { count: 1, newest: entry('a', '{"host":"10.0.0.8"}', 7), revision: 9 }, readOnly)).toBe(false);
-  const again = addPage(emptyContents<unknown>(), [host], 12, readOnly);
+  const again = listed([host], 12, readOnly);
   expect(replaceContents(contents, again, readOnly, false).snapshot).toBe(contents.snapshot);
 });
 
@@ -44,7 +56,7 @@ test.each([
       return value;
     },
   };
-  const contents = addPage(emptyContents<string>(), [entry('a', 'bad', 1), entry('b', 'good', 2)], 2, codec);
+  const contents = listed([entry('a', 'bad', 1), entry('b', 'good', 2)], 2, codec);
   expect([...contents.snapshot]).toEqual([['b', 'good']]);
   expect([...contents.rejected.values()]).toMatchObject([{ code: 'decode-failed' }]);
   const cured = applyEvents(contents, [{ type: 'put', ...entry('a', 'cured', 3) }], codec);
@@ -52,9 +64,21 @@ test.each([
   expect([...cured.snapshot.keys()]).toEqual(['a', 'b']);
 });
 
+test('pages of a list in any order, even with a key twice, make the same contents', () => {
+  const list = newList<unknown>(json());
+  list.add([entry('b', '1', 1), entry('a', '1', 2)], 7);
+  list.add([entry('\u{10000}', '1', 3), entry('\uffee', '1', 4), entry('a', '2', 5)], 7);
+  expect([...list.done().snapshot]).toEqual([
+    ['a', 2],
+    ['b', 1],
+    ['\uffee', 1],
+    ['\u{10000}', 1],
+  ]);
+});
+
 test('events of one message may put, spoil and delete the same key: the last word counts', () => {
   const codec: Codec<unknown> = json();
-  const start = addPage(emptyContents<unknown>(), [entry('a', '1', 1), entry('b', '1', 1)], 1, codec);
+  const start = listed([entry('a', '1', 1), entry('b', '1', 1)], 1, codec);
   const after = applyEvents(
     start,
     [
