@@ -96,6 +96,8 @@ function textOf(diagnostic: ts.Diagnostic, relativeTo = '/'): string {
 
 function run(path: string, env: Readonly<Record<string, string>>): Run {
   const child = spawn(process.execPath, ['--enable-source-maps', path], {
+    // What an example writes to a file of its own stays in the sandbox.
+    cwd: dirname(path),
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     env: { ...process.env, ...env },
     timeout: 50_000,
