@@ -13,7 +13,7 @@ export type SubjectName = keyof typeof WATCH_SUBJECTS;
 export const WATCH_SUBJECTS = { 'rx-etcd': rxEtcd, scan: scanned, 'mutable-map': mutableMap, floor };
 
 /** The last state, so that nothing is optimized away. */
-export const kept: { state: unknown } = { state: undefined };
+const kept: { state: unknown } = { state: undefined };
 
 function rxEtcd(...[etcd, onRevision]: Parameters<Subject>): Promise<void> {
   return new Promise((resolve) => {
