@@ -34,6 +34,7 @@ import { EtcdFault, fatalError, toFault } from './faults.ts';
 import type { Connection, Link, LinkState } from './link.ts';
 import { memberLink } from './member-link.ts';
 import { unary$, type GrpcClient } from './rpc.ts';
+import { steadyClock } from './steady-clock.ts';
 import { unrefTimer$ } from './unref-timer.ts';
 
 /** Bound of making a connection, TLS included. */
@@ -90,12 +91,14 @@ export function resolveClient(client: EtcdClient): ResolvedClient {
 function connectionOf(pool: object, scheduler: SchedulerLike, random: () => number): Connection {
   const auth: AuthState = { token: undefined };
   const closed$ = clientClosed$(pool);
+  // A clock that is set back by an hour must not make one wait for it.
+  const steadyNowMs = steadyClock(scheduler);
   const link$ = defer(() => {
     const members = shuffled(membersOf(pool), random);
     let attempt = 0;
     return defer(() => {
       if (isClientClosed(pool)) return throwError(clientClosedFault);
-      const startedAtMs = scheduler.now();
+      const startedAtMs = steadyNowMs();
       const health = { sinceMs: Infinity };
       return openLink$({ pool, member: members[0] as Member, auth, health, scheduler, random }).pipe(
         map((link): LinkState => ({ status: 'up', link })),
@@ -106,12 +109,10 @@ function connectionOf(pool: object, scheduler: SchedulerLike, random: () => numb
           if (fault.kind === 'token') auth.token = undefined;
           // The next attempt goes to another member; this one comes last.
           members.push(members.shift() as Member);
-          attempt = scheduler.now() - health.sinceMs >= PROVEN_AFTER_MS ? 1 : attempt + 1;
+          attempt = steadyNowMs() - health.sinceMs >= PROVEN_AFTER_MS ? 1 : attempt + 1;
           // Counted from the attempt's start, so that the time between two attempts is bounded.
-          const delayMs = Math.max(
-            0,
-            backoffDelayMs(attempt, random) - (attempt > 1 ? scheduler.now() - startedAtMs : 0),
-          );
+          const spentMs = attempt > 1 ? steadyNowMs() - startedAtMs : 0;
+          const delayMs = Math.max(0, backoffDelayMs(attempt, random) - spentMs);
           return concat(
             of<LinkState>({ status: 'down', attempt, cause: fault }),
             timer(delayMs, scheduler).pipe(ignoreElements()),
@@ -188,7 +189,7 @@ function openLink$({ pool, member, auth, health, scheduler, random }: LinkOption
       renewToken$,
       onFault: fail,
       onAnswer: () => {
-        if (health.sinceMs === Infinity) health.sinceMs = scheduler.now();
+        if (health.sinceMs === Infinity) health.sinceMs = steadyClock(scheduler)();
       },
     });
     subscriber.add(

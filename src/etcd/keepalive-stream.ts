@@ -15,16 +15,25 @@ export interface KeepAliveStreamOptions {
   readonly onFault: (fault: EtcdFault) => void;
   readonly onAnswer: () => void;
   readonly scheduler: SchedulerLike;
+  /** A clock that is never set back, as the scheduler's can be: for what is due when. */
+  readonly steadyNowMs: () => number;
   readonly random: () => number;
+}
+
+interface SentRenewal extends Omit<Renewal, 'ttlSeconds'> {
+  readonly steadyMs: number;
 }
 
 interface KeptLease {
   readonly leaseId: string;
   readonly subscriber: Subscriber<Renewal>;
   ttlSeconds: number;
+  /** By the steady clock. */
   dueMs: number;
+  /** By the scheduler's: in a machine that sleeps, the steady one may sleep too. */
+  dueAtMs: number;
   /** The renewals not answered yet: a stream answers a lease's renewals in their order. */
-  readonly unanswered: Omit<Renewal, 'ttlSeconds'>[];
+  readonly unanswered: SentRenewal[];
 }
 
 // Less is no silence: a cluster that elects a leader answers nobody for a second or two.
@@ -34,10 +43,14 @@ const SILENCE_GRACE_MS = 200;
 interface StreamState {
   readonly duplex: Duplex;
   readonly leases: Map<string, KeptLease>;
+  /** The unanswered renewals of leases let go: taken up again, a lease must not take their answers for its own. */
+  readonly former: Map<string, SentRenewal[]>;
   /** Leases by when they are due: one timer serves them all. */
   readonly due: BTreeModule.default<number, Set<KeptLease>>;
   /** Runs while there is reason to believe that the member is silent. */
   silence: Subscription | undefined;
+  /** When the last answer came, by the steady clock. */
+  answeredMs: number;
   alarm: { readonly atMs: number; readonly subscription: Subscription } | undefined;
   closed: boolean;
 }
@@ -55,7 +68,7 @@ interface StreamState {
 export function keepAliveStream(
   options: KeepAliveStreamOptions,
 ): (leaseId: string, ttlSeconds: number, firstDelayMs: number) => Observable<Renewal> {
-  const { scheduler } = options;
+  const { scheduler, steadyNowMs } = options;
   let current: StreamState | undefined;
 
   const close = (state: StreamState): void => {
@@ -75,15 +88,28 @@ export function keepAliveStream(
     options.onFault(fault);
   };
 
+  /** Answers are late with thousands of leases, or a busy process; a silent member gives none at all. */
+  const isSilent = (state: StreamState, lease: KeptLease, sent: SentRenewal | undefined): sent is SentRenewal =>
+    sent !== undefined &&
+    sent === lease.unanswered[0] &&
+    state.leases.get(lease.leaseId) === lease &&
+    steadyNowMs() - Math.max(sent.steadyMs, state.answeredMs) >= SILENCE_MS;
+
   /** Gives answers that wait to be read the time to be: then it was this process that was late. */
   const suspectSilence = (state: StreamState, lease: KeptLease): void => {
     const [oldest] = lease.unanswered;
-    if (oldest === undefined || state.silence !== undefined) return;
-    if (scheduler.now() - oldest.sentAtMs < SILENCE_MS) return;
+    if (state.silence !== undefined || !isSilent(state, lease, oldest)) return;
+    const suspectedMs = steadyNowMs();
     state.silence = timer(SILENCE_GRACE_MS, scheduler).subscribe(() => {
       state.silence = undefined;
-      if (lease.unanswered[0] !== oldest || state.leases.get(lease.leaseId) !== lease) return;
-      failAll(state, new EtcdFault('link', `no renewal was answered for ${scheduler.now() - oldest.sentAtMs} ms`));
+      if (!isSilent(state, lease, oldest)) return;
+      // Stopped or blocked in the meantime: the timer comes before what waits in the socket.
+      if (steadyNowMs() - suspectedMs >= 2 * SILENCE_GRACE_MS) suspectSilence(state, lease);
+      else
+        failAll(
+          state,
+          new EtcdFault('link', `no renewal was answered for ${Math.round(steadyNowMs() - oldest.steadyMs)} ms`),
+        );
     });
   };
 
@@ -91,9 +117,11 @@ export function keepAliveStream(
     const state: StreamState = {
       duplex: options.open(),
       leases: new Map(),
+      former: new Map(),
       due: new BTree(),
       alarm: undefined,
       silence: undefined,
+      answeredMs: -Infinity,
       closed: false,
     };
     const fail = (error: unknown): void => {
@@ -105,6 +133,7 @@ export function keepAliveStream(
     });
     state.duplex.on('data', (response: { readonly ID: string; readonly TTL: string }) => {
       if (state.closed) return;
+      state.answeredMs = steadyNowMs();
       options.onAnswer();
       receive(state, response.ID, Number(response.TTL));
     });
@@ -113,7 +142,9 @@ export function keepAliveStream(
 
   const receive = (state: StreamState, leaseId: string, ttlSeconds: number): void => {
     const lease = state.leases.get(leaseId);
-    const sent = lease?.unanswered.shift();
+    const unanswered = lease?.unanswered ?? state.former.get(leaseId);
+    const sent = unanswered?.shift();
+    if (lease === undefined && unanswered?.length === 0) state.former.delete(leaseId);
     if (lease === undefined || sent === undefined) return;
     if (ttlSeconds <= 0) {
       forget(state, lease);
@@ -122,20 +153,21 @@ export function keepAliveStream(
       return;
     }
     lease.ttlSeconds = ttlSeconds;
-    lease.subscriber.next({ ttlSeconds, ...sent });
+    lease.subscriber.next({ ttlSeconds, sentAtMs: sent.sentAtMs, lateMs: sent.lateMs });
   };
 
   const renewDue = (state: StreamState): void => {
     state.alarm = undefined;
-    const now = scheduler.now();
+    const now = steadyNowMs();
+    const sentAtMs = scheduler.now();
     for (let first = state.due.minKey(); first !== undefined && first <= now; first = state.due.minKey()) {
       const leases = state.due.get(first);
       state.due.delete(first);
       for (const lease of leases ?? []) {
         suspectSilence(state, lease);
-        lease.unanswered.push({ sentAtMs: now, lateMs: now - lease.dueMs });
+        lease.unanswered.push({ sentAtMs, lateMs: Math.max(0, sentAtMs - lease.dueAtMs), steadyMs: now });
         state.duplex.write({ ID: lease.leaseId });
-        schedule(state, lease, now + lease.ttlSeconds * (1000 / 3) * (1 - 0.1 * options.random()));
+        schedule(state, lease, lease.ttlSeconds * (1000 / 3) * (1 - 0.1 * options.random()));
       }
     }
     setAlarm(state);
@@ -145,7 +177,7 @@ export function keepAliveStream(
     const atMs = state.due.minKey();
     if (atMs === undefined || (state.alarm !== undefined && state.alarm.atMs <= atMs)) return;
     state.alarm?.subscription.unsubscribe();
-    const delayMs = Math.min(Math.max(0, atMs - scheduler.now()), LONGEST_TIMER_MS);
+    const delayMs = Math.min(Math.max(0, atMs - steadyNowMs()), LONGEST_TIMER_MS);
     const subscription = timer(delayMs, scheduler).subscribe(() => {
       renewDue(state);
     });
@@ -155,21 +187,29 @@ export function keepAliveStream(
   return (leaseId, ttlSeconds, firstDelayMs) =>
     new Observable<Renewal>((subscriber) => {
       const state = (current ??= openStream());
-      const lease: KeptLease = { leaseId, subscriber, ttlSeconds, dueMs: 0, unanswered: [] };
+      const unanswered = state.former.get(leaseId) ?? [];
+      state.former.delete(leaseId);
+      const lease: KeptLease = { leaseId, subscriber, ttlSeconds, dueMs: 0, dueAtMs: 0, unanswered };
       state.leases.set(leaseId, lease);
-      schedule(state, lease, scheduler.now() + firstDelayMs);
+      schedule(state, lease, firstDelayMs);
       setAlarm(state);
       return () => {
         if (state.closed || state.leases.get(leaseId) !== lease) return;
         forget(state, lease);
+        if (lease.unanswered.length > 0) state.former.set(leaseId, lease.unanswered);
         if (state.leases.size === 0) close(state);
       };
     });
+
+  function schedule(state: StreamState, lease: KeptLease, delayMs: number): void {
+    // Whole milliseconds, so that leases due together share a slot.
+    lease.dueMs = Math.ceil(steadyNowMs() + delayMs);
+    lease.dueAtMs = scheduler.now() + delayMs;
+    enter(state, lease);
+  }
 }
 
-// Whole milliseconds, so that leases due together share a slot.
-function schedule(state: StreamState, lease: KeptLease, atMs: number): void {
-  lease.dueMs = Math.ceil(atMs);
+function enter(state: StreamState, lease: KeptLease): void {
   const slot = state.due.get(lease.dueMs);
   if (slot === undefined) state.due.set(lease.dueMs, new Set([lease]));
   else slot.add(lease);

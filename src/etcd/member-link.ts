@@ -14,6 +14,7 @@ import type {
   WatchMessage,
   WatchRequest,
 } from './link.ts';
+import { steadyClock } from './steady-clock.ts';
 import { unary$, withMetadata, type CallOptions, type Duplex, type GrpcClient, type MethodDefinition } from './rpc.ts';
 import { watchStream } from './watch-stream.ts';
 import { unreadable, type RangeResponse, type WireFormat } from './wire/messages.ts';
@@ -112,8 +113,9 @@ export function memberLink(options: MemberLinkOptions): Link {
       );
       return cancelledForSure(stream, scheduler);
     } catch (error) {
-      onFault(toFault(error));
-      throw error;
+      const fault = toFault(error);
+      onFault(fault);
+      throw fault;
     }
   };
 
@@ -127,6 +129,7 @@ export function memberLink(options: MemberLinkOptions): Link {
     ...streamed,
     open: () => duplex(methods.leaseKeepAlive),
     scheduler,
+    steadyNowMs: steadyClock(scheduler),
     random: options.random,
   });
 

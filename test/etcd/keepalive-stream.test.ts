@@ -17,6 +17,7 @@ function streamOf(scheduler: VirtualTimeScheduler) {
     onFault: (fault) => faults.push(fault),
     onAnswer: () => undefined,
     scheduler,
+    steadyNowMs: () => scheduler.frame,
     random: () => 0,
   });
   return { keepAlive$, opened, faults };
@@ -99,4 +100,85 @@ test('a member that answers no renewal is given up in time to renew at another o
   expect(faults.map(({ kind }) => kind)).toEqual(['link']);
   // The last answered renewal was sent at 6668 ms: there is time left.
   expect(scheduler.now()).toBeLessThan(6668 + 10_000);
+});
+
+test('a clock that is set back stops no renewal', () => {
+  const scheduler = new VirtualTimeScheduler();
+  let setBackMs = 0;
+  scheduler.now = () => scheduler.frame - setBackMs;
+  const { keepAlive$, opened } = streamOf(scheduler);
+  const renewals: Renewal[] = [];
+  for (const id of ['1', '2']) keepAlive$(id, 9, 0).subscribe((renewal) => renewals.push(renewal));
+  for (let second = 1; second <= 60; second++) {
+    if (second === 20) setBackMs = 3_600_000;
+    scheduler.maxFrames = second * 1000;
+    scheduler.flush();
+    for (const request of opened[0]?.written.splice(0) ?? []) opened[0]?.data({ ...request, TTL: '9' });
+  }
+  expect(renewals.length).toBeGreaterThanOrEqual(38);
+  expect(renewals.every(({ lateMs }) => lateMs < 1500)).toBe(true);
+});
+
+test('an answer to a renewal from before the lease was taken up again is not taken for one to a later renewal', () => {
+  const scheduler = new VirtualTimeScheduler();
+  const { keepAlive$, opened } = streamOf(scheduler);
+  const until = (ms: number): void => {
+    scheduler.maxFrames = ms;
+    scheduler.flush();
+    scheduler.frame = ms;
+  };
+  const renewals: Renewal[] = [];
+  keepAlive$('other', 900, 300_000).subscribe();
+  const before = keepAlive$('1', 9, 0).subscribe();
+  until(2000);
+  before.unsubscribe();
+  keepAlive$('1', 9, 0).subscribe((renewal) => renewals.push(renewal));
+  until(2001);
+  opened[0]?.data({ ID: '1', TTL: '9' });
+  expect(renewals).toMatchObject([{ sentAtMs: 0 }]);
+  opened[0]?.data({ ID: '1', TTL: '9' });
+  expect(renewals).toMatchObject([{ sentAtMs: 0 }, { sentAtMs: 2000 }]);
+});
+
+test('answers that come late, but come, are not silence', () => {
+  const scheduler = new VirtualTimeScheduler();
+  const { keepAlive$, opened, faults } = streamOf(scheduler);
+  for (let id = 0; id < 100; id++) keepAlive$(String(id), 9, id * 30).subscribe({ error: () => undefined });
+  // One renewal every 30 ms, and after a while one answer every 36 ms.
+  for (let atMs = 1; atMs < 60_000; atMs++) {
+    scheduler.maxFrames = atMs;
+    scheduler.flush();
+    if (atMs % (atMs < 10_000 ? 30 : 36) !== 0) continue;
+    const request = opened[0]?.written.shift();
+    if (request !== undefined) opened[0]?.data({ ...request, TTL: '9' });
+  }
+  expect(faults).toEqual([]);
+});
+
+test('a process stopped while it suspects silence reads what came first', () => {
+  const scheduler = new VirtualTimeScheduler();
+  let stoppedMs = 0;
+  scheduler.now = () => scheduler.frame + stoppedMs;
+  const faults: EtcdFault[] = [];
+  const duplex = fakeDuplex();
+  keepAliveStream({
+    open: () => duplex,
+    onFault: (fault) => faults.push(fault),
+    onAnswer: () => undefined,
+    scheduler,
+    steadyNowMs: () => scheduler.now(),
+    random: () => 0,
+  })('1', 10, 0).subscribe({ error: () => undefined });
+  const until = (ms: number): void => {
+    scheduler.maxFrames = ms;
+    scheduler.flush();
+  };
+  until(3400);
+  stoppedMs = 10_000;
+  until(3550);
+  expect(faults).toEqual([]);
+  duplex.data({ ID: '1', TTL: '10' });
+  duplex.data({ ID: '1', TTL: '10' });
+  until(3800);
+  expect(faults).toEqual([]);
 });
