@@ -1,7 +1,7 @@
-import { Observable, Subscription, timer, type SchedulerLike } from 'rxjs';
+import { Observable, Subscription, defer, timer, type SchedulerLike } from 'rxjs';
 import { RxEtcdError } from '../errors.ts';
 import { backoffDelayMs } from '../etcd/backoff.ts';
-import { fatalError, toFault } from '../etcd/faults.ts';
+import { EtcdFault, fatalError } from '../etcd/faults.ts';
 import type { Link, TxnRequest, WatchMessage } from '../etcd/link.ts';
 import type { Desired, PresentValues } from './desired.ts';
 import {
@@ -85,13 +85,23 @@ export function heldKeys$<T>(options: HoldKeysOptions<T>): Observable<KeyState<T
       subscriber.add(
         timer(backoffDelayMs(failures, random), scheduler).subscribe(() => {
           busy = false;
-          step();
+          lookAfresh();
         }),
       );
     };
 
-    const failed = (error: unknown): boolean => {
-      const fault = toFault(error);
+    /** Nobody has told what happened since the watch was lost. */
+    const lookAfresh = (): void => {
+      if (watches === undefined) seen = undefined;
+      step();
+    };
+
+    const failed = (fault: unknown): boolean => {
+      // Not etcd's doing but a mistake in code: taken for weather, it would be retried for ever.
+      if (!(fault instanceof EtcdFault)) {
+        subscriber.error(fault);
+        return false;
+      }
       const fatal = fatalError(fault);
       if (fatal !== undefined) {
         subscriber.error(fatal);
@@ -163,7 +173,7 @@ export function heldKeys$<T>(options: HoldKeysOptions<T>): Observable<KeyState<T
       busy = true;
       const target = request.then.some(({ type }) => type === 'put') ? situation().wanted : undefined;
       subscriber.add(
-        link.txn$(request).subscribe({
+        defer(() => link.txn$(request)).subscribe({
           next: (answer) => {
             seen = seenAfter(situation(), request, answer);
             const wrote = answer.succeeded && request.then.some(({ type }) => type !== 'get');
@@ -187,7 +197,7 @@ export function heldKeys$<T>(options: HoldKeysOptions<T>): Observable<KeyState<T
       for (const [index, { bytes, namespaceBytes }] of keys.entries()) {
         const request = { range: { key: bytes, namespaceBytes }, startRevision };
         started.add(
-          link.watch$(request).subscribe({
+          defer(() => link.watch$(request)).subscribe({
             next: (message) => {
               if (seen === undefined) return;
               const known = seen[index] as SeenKey;
@@ -209,10 +219,8 @@ export function heldKeys$<T>(options: HoldKeysOptions<T>): Observable<KeyState<T
       watches = undefined;
       subscriber.add(
         timer(backoffDelayMs(Math.max(1, attempt), random), scheduler).subscribe(() => {
-          // What happened meanwhile is unknown; a request under way will tell, and watch from there.
-          if (busy || watches !== undefined) return;
-          seen = undefined;
-          step();
+          // A request under way will tell, and watch from there; and whoever pauses looks afresh after it.
+          if (!busy) lookAfresh();
         }),
       );
     };
@@ -236,7 +244,11 @@ function seenFromWatch(known: SeenKey, message: WatchMessage, startRevision: num
   if (message.type === 'created') return known.asOf < startRevision ? { ...known, watched: true } : known;
   let told = known;
   for (const event of message.events) {
-    if (event.modRevision < told.asOf) continue;
+    if (event.modRevision < told.asOf) {
+      // Read before it was told of.
+      if (event.type === 'put' && event.modRevision === told.entry?.modRevision) told = { ...told, watched: true };
+      continue;
+    }
     const entry = event.type === 'put' ? event : undefined;
     told = { asOf: event.modRevision, entry, watched: true };
   }

@@ -17,7 +17,7 @@ import {
   type SchedulerLike,
 } from 'rxjs';
 import { backoffDelayMs } from '../etcd/backoff.ts';
-import { fatalError, toFault } from '../etcd/faults.ts';
+import { EtcdFault, fatalError } from '../etcd/faults.ts';
 import type { Connection, Link, LinkState, Renewal } from '../etcd/link.ts';
 import { longTimer$ } from './long-timer.ts';
 import { newLeaseId } from './lease-id.ts';
@@ -53,6 +53,8 @@ interface Lease {
   /** When the last answered renewal (or the grant) was sent; `undefined` while no grant was answered. */
   renewedAtMs: number | undefined;
   lateMs: number;
+  /** It was granted to somebody else, under the same id. */
+  isForeign: boolean;
   /** The last grant sent. It is never cancelled: a revoke must know that it is through. */
   grant$: Observable<unknown>;
 }
@@ -92,11 +94,13 @@ export function holdLease({ connection, ttlSeconds, scheduler, random }: HoldLea
 
   const grant$ = (link: Link): Observable<Lease> =>
     defer(() => {
+      const isFirst = lease === undefined;
       const asked = (lease ??= {
         id: newLeaseId(random),
         ttlSeconds,
         renewedAtMs: undefined,
         lateMs: 0,
+        isForeign: false,
         grant$: EMPTY,
       });
       const sentAtMs = scheduler.now();
@@ -111,9 +115,14 @@ export function holdLease({ connection, ttlSeconds, scheduler, random }: HoldLea
             return of(asked);
           }),
           // An earlier grant came through, and its answer did not. The first renewal tells the rest.
-          catchError((error: unknown) =>
-            toFault(error).kind === 'lease-exists' ? of(asked) : throwError(() => error),
-          ),
+          catchError((error: unknown) => {
+            if (!(error instanceof EtcdFault) || error.kind !== 'lease-exists') return throwError(() => error);
+            if (!isFirst) return of(asked);
+            // Not ours: another source of randomness is like this one. To be left alone, and another id drawn.
+            asked.isForeign = true;
+            lease = undefined;
+            return throwError(() => error);
+          }),
         )
         .subscribe(answer);
       return answer;
@@ -122,7 +131,11 @@ export function holdLease({ connection, ttlSeconds, scheduler, random }: HoldLea
   /** Renews and judges; a grant just answered (`fresh`) needs no renewal yet. Never completes by itself. */
   const keep$ = (link: Link, held: Lease, fresh: boolean): Observable<LeaseState> => {
     const ttlMs = (): number => held.ttlSeconds * 1000;
-    const firstDelayMs = fresh && held.renewedAtMs !== undefined ? ((1 - random()) * ttlMs()) / 3 : 0;
+    // Counted from when the grant was sent: its answer may have taken a good part of the TTL.
+    const firstDelayMs =
+      fresh && held.renewedAtMs !== undefined
+        ? Math.max(0, held.renewedAtMs + ((1 - random()) * ttlMs()) / 3 - scheduler.now())
+        : 0;
     const renewal$ = rechecks.pipe(
       startWith(undefined),
       switchMap((_, index) => link.keepAlive$(held.id, held.ttlSeconds, index === 0 ? firstDelayMs : 0)),
@@ -132,7 +145,9 @@ export function holdLease({ connection, ttlSeconds, scheduler, random }: HoldLea
       switchMap((renewal?: Renewal) => {
         if (renewal !== undefined) {
           held.ttlSeconds = renewal.ttlSeconds;
-          held.renewedAtMs = Math.max(held.renewedAtMs ?? 0, renewal.sentAtMs);
+          // In the future: the clock was set back since.
+          const before = (held.renewedAtMs ?? 0) > scheduler.now() ? 0 : held.renewedAtMs;
+          held.renewedAtMs = Math.max(before ?? 0, renewal.sentAtMs);
           held.lateMs = renewal.lateMs >= ttlMs() / 6 ? renewal.lateMs : 0;
         } else if (!fresh || held.renewedAtMs === undefined) {
           return EMPTY;
@@ -154,8 +169,9 @@ export function holdLease({ connection, ttlSeconds, scheduler, random }: HoldLea
       if (lease?.renewedAtMs !== undefined) return keep$(link, lease, false);
       return concat(of(granting()), grant$(link).pipe(concatMap((held) => keep$(link, held, true))));
     }).pipe(
-      catchError((error: unknown) => {
-        const fault = toFault(error);
+      catchError((fault: unknown) => {
+        // Not etcd's doing but a mistake in code: taken for weather, it would be retried for ever.
+        if (!(fault instanceof EtcdFault)) return throwError(() => fault);
         const fatal = fatalError(fault);
         if (fatal !== undefined) return throwError(() => fatal);
         const wait$ = defer(() => timer(backoffDelayMs(Math.max(1, trouble.attempt), random), scheduler)).pipe(
@@ -189,6 +205,7 @@ export function holdLease({ connection, ttlSeconds, scheduler, random }: HoldLea
       ttlSeconds: revoked.ttlSeconds,
       grant$: revoked.grant$,
       unconfirmed: () => revoked.renewedAtMs === undefined,
+      isForeign: () => revoked.isForeign,
       scheduler,
       random,
     }).subscribe(done);

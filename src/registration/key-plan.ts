@@ -91,7 +91,12 @@ export function seenAfter(
   return keys.map((key, index) => {
     const before = seen?.[index];
     if (before !== undefined && before.asOf >= asOf) return before;
-    if (operations[0]?.type === 'get') return { asOf, entry: answer.results[index]?.[0], watched: false };
+    if (operations[0]?.type === 'get') {
+      const entry = answer.results[index]?.[0];
+      // What the watch told of, it does not tell again.
+      const watched = before?.watched === true && before.entry?.modRevision === entry?.modRevision;
+      return { asOf, entry, watched };
+    }
     const operation = operations.find((each) => each.type !== 'get' && each.key === key.bytes);
     switch (operation?.type) {
       case 'put':

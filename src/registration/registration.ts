@@ -112,8 +112,13 @@ export function registration$<T>(options: RegistrationOptions<T>): Observable<Re
         return;
       }
       subscriber.next({ status: 'draining' });
-      const marked =
-        present === undefined || options.drainValue === undefined ? undefined : drained(present, options.drainValue);
+      let marked: PresentValues<T> | undefined;
+      try {
+        if (present !== undefined && options.drainValue !== undefined) marked = drained(present, options.drainValue);
+      } catch (cause) {
+        error(cause);
+        return;
+      }
       desired.next(marked ?? { status: 'absent' });
       const done$ = keyStates.pipe(
         filter((state) =>

@@ -17,7 +17,7 @@ import {
   type SchedulerLike,
 } from 'rxjs';
 import { backoffDelayMs } from '../etcd/backoff.ts';
-import { fatalError, toFault } from '../etcd/faults.ts';
+import { EtcdFault, fatalError } from '../etcd/faults.ts';
 import type { Connection, Link } from '../etcd/link.ts';
 import { longTimer$ } from './long-timer.ts';
 
@@ -32,6 +32,8 @@ export interface RevokeOptions {
   readonly grant$: Observable<unknown>;
   /** Whether no answer to a grant was ever seen: it may arrive after the first revoke. */
   readonly unconfirmed: () => boolean;
+  /** Whether the lease is somebody else's after all, as known once the grant was answered. */
+  readonly isForeign: () => boolean;
   readonly scheduler: SchedulerLike;
   readonly random: () => number;
 }
@@ -48,8 +50,7 @@ export function revoke$(options: RevokeOptions): Observable<boolean> {
     defer(() => link.revoke$(leaseId)).pipe(
       retry({
         delay: (error: unknown, failures) => {
-          const fault = toFault(error);
-          if (fatalError(fault) !== undefined) throw fault;
+          if (!(error instanceof EtcdFault) || fatalError(error) !== undefined) throw error;
           return timer(backoffDelayMs(failures, random), scheduler);
         },
       }),
@@ -60,6 +61,7 @@ export function revoke$(options: RevokeOptions): Observable<boolean> {
     ignoreElements(),
     catchError(() => EMPTY),
   );
+  const revokedIfOwn$ = defer(() => (options.isForeign() ? of(true) : revoked$));
   const revoked$ = connection.lastingLink$.pipe(
     switchMap((state) => (state.status === 'down' ? EMPTY : concat(revokeOn$(state.link), of(true)))),
     take(1),
@@ -70,7 +72,7 @@ export function revoke$(options: RevokeOptions): Observable<boolean> {
     ignoreElements(),
     catchError(() => EMPTY),
   );
-  return merge(held$, concat(granted$, revoked$)).pipe(
+  return merge(held$, concat(granted$, revokedIfOwn$)).pipe(
     take(1),
     takeUntil(longTimer$(ttlSeconds * 1000, scheduler)),
     defaultIfEmpty(false),

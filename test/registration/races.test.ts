@@ -1,0 +1,141 @@
+import { expect, test } from 'vitest';
+import { type Observable, Subject, VirtualTimeScheduler, map, merge, throwError } from 'rxjs';
+import { text } from '../../src/codecs/text.ts';
+import { EtcdFault } from '../../src/etcd/faults.ts';
+import type { Connection, Link } from '../../src/etcd/link.ts';
+import type { RegistrationState } from '../../src/registration/registration-state.ts';
+import { registration$, type RegistrationOptions } from '../../src/registration/registration.ts';
+import { fakeEtcd, seeded, type FakeEtcd } from './fake-connection.ts';
+
+interface World {
+  readonly etcd: FakeEtcd;
+  readonly states: RegistrationState[];
+  error: unknown;
+  advance(ms: number): void;
+}
+
+/** A registration over links that a test makes worse. */
+function world(
+  more: Partial<RegistrationOptions<string>>,
+  { names = ['a'], worse = (link: Link): Partial<Link> => link, latencyMs = 1 } = {},
+): World {
+  const time = new VirtualTimeScheduler(undefined, Infinity);
+  const etcd = fakeEtcd(time, latencyMs);
+  const link$ = etcd.connection.link$.pipe(
+    map((state) => (state.status === 'up' ? { ...state, link: { ...state.link, ...worse(state.link) } } : state)),
+  );
+  const connection: Connection = { link$, lastingLink$: link$ };
+  const states: RegistrationState[] = [];
+  const created: World = {
+    etcd,
+    states,
+    error: undefined,
+    advance: (ms) => {
+      time.maxFrames = time.frame + ms;
+      time.flush();
+      time.frame = time.maxFrames;
+    },
+  };
+  registration$<string>({
+    connection,
+    ttlSeconds: 6,
+    keys: names.map((name) => ({ name, bytes: Buffer.from(name), namespaceBytes: 0 })),
+    sources: names.map(() => 'value'),
+    codec: text(),
+    onConflict: 'replace',
+    confirm: 'write',
+    ready$: undefined,
+    until: undefined,
+    drainMs: 0,
+    drainValue: undefined,
+    scheduler: time,
+    random: seeded(),
+    ...more,
+  }).subscribe({
+    next: (state) => states.push(state),
+    error: (error: unknown) => (created.error = error),
+  });
+  etcd.up();
+  return created;
+}
+
+test('the watch is lost in the pause after a takeover: what is stood by for is still heard of', () => {
+  for (let seed = 1; seed < 40; seed++) {
+    let broken = new Subject<never>();
+    const here = world(
+      { onConflict: 'wait', random: seeded(seed * 7_000_000) },
+      { worse: (link) => ({ watch$: (request) => merge(link.watch$(request), broken) }) },
+    );
+    here.advance(100);
+    here.etcd.put('a', 'foreign', 'other');
+    here.advance(0.6);
+    const breaking = broken;
+    broken = new Subject();
+    breaking.error(new EtcdFault('busy', 'cancelled'));
+    here.advance(5000);
+    here.etcd.delete('a');
+    here.advance(10_000);
+    expect([seed, here.states.at(-1)?.status]).toEqual([seed, 'registered']);
+  }
+});
+
+test('confirmed by watch, a key that was only read again needs no second word of the watch', () => {
+  // The second stranger comes at every moment of the repair, that on which our write misses it included.
+  for (let quarters = 1; quarters < 2400; quarters++) {
+    const here = world({ confirm: 'watch' }, { names: ['a', 'b'] });
+    here.advance(100);
+    here.etcd.put('a', 'foreign');
+    here.advance(quarters / 4);
+    here.etcd.put('a', 'foreign again');
+    here.advance(10_000);
+    expect([quarters, here.states.at(-1)?.status]).toEqual([quarters, 'registered']);
+  }
+});
+
+for (const method of ['grant$', 'keepAlive$', 'txn$', 'watch$'] as const) {
+  for (const how of ['thrown', 'failed with']) {
+    test(`a mistake in code is an error, and no weather to sit out: ${how}, ${method}`, () => {
+      const mistake = new TypeError('a mistake');
+      const broken = (): Observable<never> => {
+        if (how === 'thrown') throw mistake;
+        return throwError(() => mistake);
+      };
+      const here = world({}, { worse: () => ({ [method]: broken }) });
+      here.advance(10_000);
+      expect(here.error).toBe(mistake);
+      expect(here.etcd.leases.size).toBe(0);
+    });
+  }
+}
+
+test('a drainValue that throws is an error, and the lease is revoked', () => {
+  const until = new Subject<void>();
+  const mistake = new TypeError('a mistake');
+  const drainValue = (): string => {
+    throw mistake;
+  };
+  const here = world({ until, drainMs: 100, drainValue });
+  here.advance(100);
+  until.next();
+  here.advance(10_000);
+  expect(here.error).toBe(mistake);
+  expect(here.etcd.leases.size).toBe(0);
+});
+
+test("a lease id that is taken at the first request is somebody else's: another is drawn", () => {
+  const twin = world({});
+  twin.advance(100);
+  const [taken = ''] = twin.etcd.leases.keys();
+  const here = world({});
+  here.etcd.leases.set(taken, { ttlSeconds: 6 });
+  here.advance(10_000);
+  const last = here.states.at(-1);
+  expect(last?.status === 'registered' && last.leaseId !== taken).toBe(true);
+  expect(here.etcd.calls).not.toContain(`revoke ${taken}`);
+});
+
+test('the answer to a grant took a good part of the TTL: renewed a third of the TTL after it was sent, at the latest', () => {
+  const here = world({}, { latencyMs: 1500 });
+  here.advance(3000 + 1500);
+  expect(here.etcd.calls.map((call) => call.split(' ')[0])).toContain('renew');
+});
