@@ -38,11 +38,23 @@ export interface DesiredOptions<T> {
  * A value that does not encode is an error.
  */
 export function desired$<T>({ entries, codec, ready$ }: DesiredOptions<T>): Observable<Desired<T>> {
-  const value$ = (key: string, source: ValueSource<T>): Observable<{ value: T; bytes: Uint8Array } | undefined> => {
-    const encoded = (value: T): { value: T; bytes: Uint8Array } => ({ value, bytes: encode(codec, key, value) });
-    return isObservable(source) ? concat(source.pipe(map(encoded)), of(undefined)) : concat(of(encoded(source)), NEVER);
-  };
-  const values$ = combineLatest(entries.map(([key, source]) => value$(key, source)));
+  // Keys of one source change together, so it is subscribed to once.
+  const sources = [...new Set(entries.map(([, source]) => source))];
+  const latest$ = combineLatest(
+    sources.map((source): Observable<{ value: T } | undefined> =>
+      isObservable(source)
+        ? concat(source.pipe(map((value) => ({ value }))), of(undefined))
+        : concat(of({ value: source }), NEVER),
+    ),
+  );
+  const values$ = latest$.pipe(
+    map((latest) =>
+      entries.map(([key, source]) => {
+        const now = latest[sources.indexOf(source)];
+        return now && { value: now.value, bytes: encode(codec, key, now.value) };
+      }),
+    ),
+  );
   const gate$ = ready$ === undefined ? of(true) : ready$.pipe(startWith(false));
   return combineLatest([values$, gate$.pipe(distinctUntilChanged(), concatWith(NEVER))]).pipe(
     map(([values, ready]): Desired<T> | undefined => {
