@@ -1,5 +1,5 @@
 /**
- * Reads Protocol Buffers' wire format from one message. Written by hand for speed, docs/decisions/0010: a position
+ * Reads Protocol Buffers' wire format from one message. Written by hand for speed, docs/decisions/0006: a position
  * in a buffer, numbers without 64-bit objects, strings without views.
  *
  * Whatever the bytes are, it ends: each read goes forward within the message, or throws a `RangeError`.
