@@ -26,8 +26,7 @@ export interface RangeResponse {
   readonly entryCount: number;
   /** The size of the whole answer. */
   readonly byteLength: number;
-  /** The whole keys of the first and the last entry; undefined when there is none. */
-  readonly firstKey: Uint8Array | undefined;
+  /** The whole key of the last entry; undefined when there is none. */
   readonly lastKey: Uint8Array | undefined;
   readEntries(namespaceBytes: number): WireEntry[];
 }
