@@ -31,7 +31,13 @@ interface Watcher {
  * stream. A response belongs to its watcher whole: fragments are held back until the last one came, and
  * events before the asked revision are dropped (a member can hand them out).
  *
+ * The server is asked from one revision earlier. Until etcd fixed issues 18089 and 19179 (3.5.18), a watch that
+ * begins at the very revision that is compacted at is not told of the deletions in it; one that begins before it
+ * is told that it was compacted.
+ *
  * @source https://etcd.io/docs/v3.5/learning/api/#watch-streams
+ * @source https://github.com/etcd-io/etcd/issues/18089
+ * @source https://github.com/etcd-io/etcd/issues/19179
  * @source https://github.com/etcd-io/etcd/issues/20221
  */
 export function watchStream(options: WatchStreamOptions): (request: WatchRequest) => Observable<WatchMessage> {
@@ -105,7 +111,8 @@ function createRequest({ range, startRevision, previous = false }: WatchRequest,
   return {
     key: range.key,
     ...(range.rangeEnd !== undefined && { range_end: range.rangeEnd }),
-    start_revision: startRevision,
+    // 0 would mean: from now on.
+    start_revision: Math.max(1, startRevision - 1),
     watch_id: id,
     fragment: true,
     prev_kv: previous,

@@ -204,19 +204,25 @@ export interface PendingCall {
   pinned?: { readonly revision: number; readonly given: number };
 }
 
-/** A watcher as the server sees it. */
+/**
+ * A watcher as the server sees it, behind a watch stream that asks from one revision earlier than it is asked. What
+ * it reads first, it reads from the store: and there, the deletions of the revision compacted at are gone.
+ *
+ * @source https://github.com/etcd-io/etcd/issues/18089
+ */
 export class ServerWatch {
   readonly #etcd: FakeEtcd;
   readonly request: WatchRequest;
   readonly #subscriber: Subscriber<WatchMessage>;
   #created = false;
+  #synced = false;
   #next: number;
 
   constructor(etcd: FakeEtcd, request: WatchRequest, subscriber: Subscriber<WatchMessage>) {
     this.#etcd = etcd;
     this.request = request;
     this.#subscriber = subscriber;
-    this.#next = request.startRevision;
+    this.#next = Math.max(1, request.startRevision - 1);
   }
 
   get idle(): boolean {
@@ -237,10 +243,14 @@ export class ServerWatch {
     }
     const events: WireEvent[] = [];
     for (let told = 0; told < revisions && this.#next <= this.#etcd.revision; this.#next++) {
-      const more = this.#etcd.eventsAt(this.#next);
+      const lost = !this.#synced && this.#next === this.#etcd.compacted;
+      const more = this.#etcd
+        .eventsAt(this.#next)
+        .filter(({ type }) => this.#next >= this.request.startRevision && !(lost && type === 'delete'));
       events.push(...more);
       if (more.length > 0) told += 1;
     }
+    this.#synced = true;
     if (events.length > 0) this.#subscriber.next({ type: 'events', events });
   }
 

@@ -1,5 +1,10 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Etcd3 } from 'etcd3';
+import { concatMap, from, map } from 'rxjs';
+import { followRange$ } from '../../src/discovery/follow-range.ts';
+import { prefixRange } from '../../src/discovery/prefix-range.ts';
+import { resolveClient } from '../../src/etcd/connection.ts';
+import type { Link } from '../../src/etcd/link.ts';
 import { watchPrefixState$ } from '../../src/index.ts';
 import { startEtcd, type EtcdServer } from '../support/etcd-server.ts';
 import { startProxy, type TcpProxy } from '../support/tcp-proxy.ts';
@@ -115,6 +120,34 @@ test('compacted while watching: nothing happens', async () => {
   await etcd.put('w/b');
   await followed.holds({ 'w/a': '1', 'w/b': '1' });
   expect(followed.statuses).toEqual(['pending', 'live']);
+});
+
+// etcd before 3.5.18 does not tell of deletions in the revision compacted at, to a watch that begins there.
+test('a deletion between the list and the watch, in the very revision that is compacted at, is not lost', async () => {
+  await etcd.write([
+    ['d/deleted', '1'],
+    ['d/kept', '1'],
+  ]);
+  const { connection } = resolveClient(client);
+  const compactedBeforeWatch = (link: Link): Link => ({
+    ...link,
+    watch$: (request) =>
+      from(etcd.range('d/')).pipe(
+        concatMap(async (present) => {
+          if ('d/deleted' in present) await etcd.compact(await etcd.delete('d/deleted'));
+        }),
+        concatMap(() => link.watch$(request)),
+      ),
+  });
+  const link$ = connection.link$.pipe(
+    map((state) => (state.status === 'up' ? { ...state, link: compactedBeforeWatch(state.link) } : state)),
+  );
+  const followed = end.follow(followRange$<string>({ link$ }, prefixRange('prefix', 'd/', new Uint8Array(0)), {}));
+  await followed.holds({ 'd/kept': '1' });
+  expect(followed.snapshots.map(({ size }) => size)).toEqual([2, 1]);
+  expect(followed.resyncs).toEqual(['compacted']);
+  await etcd.put('d/kept', '2');
+  await followed.holds({ 'd/kept': '2' });
 });
 
 test('compacted again and again while it lists: it lists again, and is right in the end', async () => {

@@ -193,7 +193,7 @@ class Run {
     actual.subscription = subscription;
     const duplex = this.#opened.at(-1) as FakeDuplex;
     const { watch_id: id, ...create } = createOf(duplex.written.at(-1) as Record<string, unknown>);
-    expect(create).toMatchObject({ start_revision: start, fragment: true, key: request.range.key });
+    expect(create).toMatchObject({ start_revision: Math.max(1, start - 1), fragment: true, key: request.range.key });
     this.#expected[place] = { request, id, duplex, told: [], held: [], open: true, again };
   }
 
