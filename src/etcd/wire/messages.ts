@@ -26,7 +26,8 @@ export interface RangeResponse {
   readonly entryCount: number;
   /** The size of the whole answer. */
   readonly byteLength: number;
-  /** The whole key of the last entry; undefined when there is none. */
+  /** The whole keys of the first and the last entry; undefined when there is none. */
+  readonly firstKey: Uint8Array | undefined;
   readonly lastKey: Uint8Array | undefined;
   readEntries(namespaceBytes: number): WireEntry[];
 }

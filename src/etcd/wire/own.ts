@@ -189,6 +189,7 @@ function rangeResponse(bytes: Buffer): RangeResponse {
   let more = false;
   let count = 0;
   let entryCount = 0;
+  let first = 0;
   let last = 0;
   while (reader.position < limit) {
     const tag = reader.uint32();
@@ -199,6 +200,7 @@ function rangeResponse(bytes: Buffer): RangeResponse {
       case RANGE_KV:
         entryCount += 1;
         last = reader.position;
+        if (entryCount === 1) first = last;
         reader.position = reader.end(limit);
         break;
       case RANGE_MORE:
@@ -217,6 +219,7 @@ function rangeResponse(bytes: Buffer): RangeResponse {
     count,
     entryCount,
     byteLength: limit,
+    firstKey: entryCount === 0 ? undefined : keyBytes(bytes, first),
     lastKey: entryCount === 0 ? undefined : keyBytes(bytes, last),
     readEntries: (namespaceBytes) => readEntries(new WireReader(bytes), entryCount, namespaceBytes),
   };

@@ -67,6 +67,7 @@ export function stockFormat(methods: {
         count: Number(count),
         entryCount: kvs.length,
         byteLength: bytes.length,
+        firstKey: kvs[0]?.key,
         lastKey: kvs.at(-1)?.key,
         readEntries: (namespaceBytes) => kvs.map((kv) => toEntry(kv, namespaceBytes)),
       };

@@ -118,14 +118,22 @@ function events(response: WatchResponse, namespaceBytes: number, startRevision =
 }
 
 function allOfRange(response: RangeResponse, namespaceBytes: number): unknown {
-  const { revision, more, count, entryCount, byteLength, lastKey } = response;
+  const { revision, more, count, entryCount, byteLength, firstKey, lastKey } = response;
   let entries: unknown = 'refused';
   try {
     entries = response.readEntries(namespaceBytes).map(plain);
   } catch (error) {
     expect(error).toBeInstanceOf(RangeError);
   }
-  return { revision, more, count, entryCount, byteLength, lastKey: lastKey && [...lastKey], entries };
+  return {
+    revision,
+    more,
+    count,
+    entryCount,
+    byteLength,
+    keys: [firstKey, lastKey].map((key) => key && [...key]),
+    entries,
+  };
 }
 
 function plain({ key, value, createRevision, modRevision, lease }: WireEntry): object {
