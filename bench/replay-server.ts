@@ -15,6 +15,7 @@ interface Canned {
 
 interface RangeRequest {
   readonly key: Buffer;
+  readonly range_end: Buffer;
   readonly limit: string;
 }
 
@@ -71,16 +72,23 @@ process.on('message', ({ count }: { count: number }) => {
 process.on('disconnect', () => process.exit());
 
 function range(request: RangeRequest): Buffer {
-  const asked = request.key.toString();
-  const from =
-    asked <= hostKey(0) ? 0 : Number(asked.slice(PREFIX.length, PREFIX.length + 7)) + (asked.endsWith('\0') ? 1 : 0);
-  const to = Number(request.limit) === 0 ? canned.keys : Math.min(canned.keys, from + Number(request.limit));
+  const from = firstNotBefore(request.key);
+  const end = Math.max(from, firstNotBefore(request.range_end));
+  const to = Number(request.limit) === 0 ? end : Math.min(end, from + Number(request.limit));
   const kvs = Buffer.concat([...pairs.slice(from, to)].flatMap((kv) => [repeated(2, kv), kv]));
-  return Buffer.concat([
-    message([1, header(revision)]),
-    kvs,
-    message([3, to < canned.keys ? 1 : 0], [4, canned.keys - from]),
-  ]);
+  return Buffer.concat([message([1, header(revision)]), kvs, message([3, to < end ? 1 : 0], [4, end - from])]);
+}
+
+/** The index of the first host whose key is not before this one. */
+function firstNotBefore(key: Buffer): number {
+  let low = 0;
+  let high = canned.keys;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (Buffer.compare(Buffer.from(hostKey(middle)), key) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function repeated(field: number, bytes: Uint8Array): Buffer {

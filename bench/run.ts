@@ -41,7 +41,10 @@ for (let run = 1; run <= runs; run++) {
   if (wanted('decoders')) await decoders(run);
   if (wanted('replay')) await replay(run);
   if (wanted('live')) await live(run);
-  if (wanted('list')) await lists(run);
+}
+if (wanted('list')) {
+  await lists(100_000, runs);
+  await lists(1_000_000, Math.min(3, runs));
 }
 if (wanted('leases')) for (let run = 1; run <= Math.min(3, runs); run++) await leases(run);
 
@@ -102,21 +105,19 @@ async function live(run: number): Promise<void> {
   }
 }
 
-async function lists(run: number): Promise<void> {
-  const keys = 100_000;
+async function lists(keys: number, times: number): Promise<void> {
   const server = await startEtcd();
   const writer = startWorker('live-writer.js', { url: server.clientUrl, keys, perMessage: 1 });
   await writer.next('listening');
   await writer.stop();
-  for (const subject of ['rx-etcd', 'etcd3']) {
-    const result = await reported<{ us: number; peakRss: number; wallMs: number }>('list-client.js', {
-      subject,
-      url: server.clientUrl,
-      keys,
-    });
-    record(run, { group: 'list', subject, keys, perMessage: 0, measure: 'cpuUs' }, result.us);
-    record(run, { group: 'list', subject, keys, perMessage: 0, measure: 'bytes' }, result.peakRss);
-    record(run, { group: 'list', subject, keys, perMessage: 0, measure: 'ms' }, result.wallMs);
+  for (let run = 1; run <= times; run++) {
+    for (const subject of ['rx-etcd', 'etcd3']) {
+      const task = { subject, url: server.clientUrl, keys };
+      const result = await reported<{ us: number; peakRss: number; wallMs: number }>('list-client.js', task);
+      record(run, { group: 'list', subject, keys, perMessage: 0, measure: 'cpuUs' }, result.us);
+      record(run, { group: 'list', subject, keys, perMessage: 0, measure: 'bytes' }, result.peakRss);
+      record(run, { group: 'list', subject, keys, perMessage: 0, measure: 'ms' }, result.wallMs);
+    }
   }
   await server.stop();
 }

@@ -45,32 +45,32 @@ export function tables(rows: readonly Row[], machine: Machine): { readonly full:
       }),
     );
   };
-  const pair = (group: Row['group'], measure: Row['measure'], show: (value: number) => string): string[][] =>
-    [
-      ...new Set(
-        rows.filter((row) => row.group === group && row.measure === measure).map(({ perMessage }) => perMessage),
-      ),
-    ].map((perMessage) => {
-      const of = (subject: string): number =>
-        rows.find(
-          (row) =>
-            row.group === group && row.measure === measure && row.subject === subject && row.perMessage === perMessage,
-        )?.median ?? NaN;
+  const pairs = (group: Row['group'], measure: Row['measure'], show: (value: number) => string): string[][] => {
+    const of = rows.filter((row) => row.group === group && row.measure === measure);
+    return [...new Set(of.map(({ keys, perMessage }) => `${keys} ${perMessage}`))].map((name) => {
+      const [keys, perMessage] = name.split(' ').map(Number) as [number, number];
+      const by = (subject: string): number =>
+        of.find((row) => row.subject === subject && row.keys === keys && row.perMessage === perMessage)?.median ?? NaN;
+      const what = NAMES[`${group} ${measure}`] ?? group;
       return [
-        `${NAMES[`${group} ${measure}`] ?? group}${perMessage > 0 ? `, ${perMessage} a message` : ''}`,
-        show(of('rx-etcd')),
-        show(of('etcd3')),
+        [what, keys > 0 && `${keys.toLocaleString('en')} keys`, perMessage > 0 && `${perMessage} a message`]
+          .filter(Boolean)
+          .join(', '),
+        show(by('rx-etcd')),
+        show(by('etcd3')),
+        (by('rx-etcd') / by('etcd3')).toFixed(2),
       ];
     });
+  };
   const others = table(
-    ['What', 'rx-etcd', 'etcd3'],
+    ['What', 'rx-etcd', 'etcd3', 'Ratio'],
     [
-      ...pair('decoders', 'cpuUs', (us) => `${(us * 1000).toFixed(0)} ns`),
-      ...pair('list', 'cpuUs', (us) => `${us.toFixed(2)} µs`),
-      ...pair('list', 'ms', (ms) => `${ms.toFixed(0)} ms`),
-      ...pair('list', 'bytes', mega),
-      ...pair('leases', 'cpuUs', (us) => `${(us / 1000).toFixed(1)} ms`),
-      ...pair('leases', 'bytes', mega),
+      ...pairs('decoders', 'cpuUs', (us) => `${(us * 1000).toFixed(0)} ns`),
+      ...pairs('list', 'cpuUs', (us) => `${us.toFixed(2)} µs`),
+      ...pairs('list', 'ms', (ms) => `${ms.toFixed(0)} ms`),
+      ...pairs('list', 'bytes', mega),
+      ...pairs('leases', 'cpuUs', (us) => `${(us / 1000).toFixed(1)} ms`),
+      ...pairs('leases', 'bytes', mega),
     ],
   );
   return {
@@ -91,11 +91,11 @@ export function tables(rows: readonly Row[], machine: Machine): { readonly full:
 
 const NAMES: Readonly<Record<string, string>> = {
   'decoders cpuUs': 'Decoding, CPU per event',
-  'list cpuUs': 'List of 100 000, CPU per key',
-  'list ms': 'List of 100 000, time',
-  'list bytes': 'List of 100 000, peak memory of the process',
-  'leases cpuUs': '10 000 leases held (TTL 30 s), CPU per second',
-  'leases bytes': '10 000 leases held, memory',
+  'list cpuUs': 'List, CPU per key',
+  'list ms': 'List, time',
+  'list bytes': 'List, peak memory of the process',
+  'leases cpuUs': 'Leases held (TTL 30 s), CPU per second',
+  'leases bytes': 'Leases held, memory',
 };
 
 function targets(rows: readonly Row[]): readonly Target[] {
