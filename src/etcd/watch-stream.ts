@@ -19,6 +19,9 @@ export interface WatchStreamOptions {
 interface Watcher {
   readonly request: WatchRequest;
   readonly subscriber: Subscriber<WatchMessage>;
+  id: number;
+  /** Where the server was asked to begin: at the request's start, or one revision earlier. */
+  from: number;
   created: boolean;
   /** Events of the fragments so far of a response that has not ended yet. */
   fragments: WireEvent[];
@@ -31,9 +34,9 @@ interface Watcher {
  * stream. A response belongs to its watcher whole: fragments are held back until the last one came, and
  * events before the asked revision are dropped (a member can hand them out).
  *
- * The server is asked from one revision earlier. Until etcd fixed issues 18089 and 19179 (3.5.18), a watch that
- * begins at the very revision that is compacted at is not told of the deletions in it; one that begins before it
- * is told that it was compacted.
+ * A watch of what has happened already is asked for once more, from one revision earlier. Until etcd fixed issues
+ * 18089 and 19179 (3.5.18), a watch that begins in the past, at the very revision that is compacted at, is not told
+ * of the deletions in it; one that begins before it is told that it was compacted.
  *
  * @source https://etcd.io/docs/v3.5/learning/api/#watch-streams
  * @source https://github.com/etcd-io/etcd/issues/18089
@@ -86,15 +89,14 @@ export function watchStream(options: WatchStreamOptions): (request: WatchRequest
   return (request) =>
     new Observable<WatchMessage>((subscriber) => {
       const state = (current ??= openStream());
-      const id = state.nextId++;
-      state.watchers.set(id, { request, subscriber, created: false, fragments: [] });
-      state.unanswered.push(id);
+      const from = request.startRevision;
+      const watcher: Watcher = { request, subscriber, id: 0, from, created: false, fragments: [] };
+      create(state, watcher);
       subscriber.add(() => {
-        if (state.closed || !state.watchers.delete(id)) return;
+        if (state.closed || !state.watchers.delete(watcher.id)) return;
         if (state.watchers.size === 0) close(state);
-        else state.duplex.write({ cancel_request: { watch_id: id } });
+        else cancel(state, watcher.id);
       });
-      state.duplex.write({ create_request: createRequest(request, id) });
     });
 }
 
@@ -107,16 +109,26 @@ interface StreamState {
   closed: boolean;
 }
 
-function createRequest({ range, startRevision, previous = false }: WatchRequest, id: number): object {
-  return {
-    key: range.key,
-    ...(range.rangeEnd !== undefined && { range_end: range.rangeEnd }),
-    // 0 would mean: from now on.
-    start_revision: Math.max(1, startRevision - 1),
-    watch_id: id,
-    fragment: true,
-    prev_kv: previous,
-  };
+/** Asks the server for a watcher, under an id that was not used yet. */
+function create(state: StreamState, watcher: Watcher): void {
+  const { range, previous = false } = watcher.request;
+  watcher.id = state.nextId++;
+  state.watchers.set(watcher.id, watcher);
+  state.unanswered.push(watcher.id);
+  state.duplex.write({
+    create_request: {
+      key: range.key,
+      ...(range.rangeEnd !== undefined && { range_end: range.rangeEnd }),
+      start_revision: watcher.from,
+      watch_id: watcher.id,
+      fragment: true,
+      prev_kv: previous,
+    },
+  });
+}
+
+function cancel(state: StreamState, id: number): void {
+  state.duplex.write({ cancel_request: { watch_id: id } });
 }
 
 function receive(state: StreamState, response: WatchResponse, close: (state: StreamState) => void): void {
@@ -136,12 +148,20 @@ function receive(state: StreamState, response: WatchResponse, close: (state: Str
     watcher.subscriber.error(cancelFault(response));
     return;
   }
+  const { range, startRevision } = watcher.request;
   if (response.created && !watcher.created) {
+    const isBehind = response.revision >= startRevision;
+    if (isBehind && watcher.from === startRevision && startRevision > 1) {
+      watcher.from = startRevision - 1;
+      state.watchers.delete(id);
+      cancel(state, id);
+      create(state, watcher);
+      return;
+    }
     watcher.created = true;
     watcher.subscriber.next({ type: 'created' });
   }
   if (response.eventCount === 0) return;
-  const { range, startRevision } = watcher.request;
   response.readEvents(range.namespaceBytes, startRevision, watcher.fragments);
   if (response.fragment || watcher.fragments.length === 0) return;
   const events = watcher.fragments;

@@ -205,8 +205,8 @@ export interface PendingCall {
 }
 
 /**
- * A watcher as the server sees it, behind a watch stream that asks from one revision earlier than it is asked. What
- * it reads first, it reads from the store: and there, the deletions of the revision compacted at are gone.
+ * A watcher as the server sees it, behind a watch stream that asks from one revision earlier when it is behind: then
+ * it reads from the store first, and there the deletions of the revision compacted at are gone.
  *
  * @source https://github.com/etcd-io/etcd/issues/18089
  */
@@ -222,7 +222,7 @@ export class ServerWatch {
     this.#etcd = etcd;
     this.request = request;
     this.#subscriber = subscriber;
-    this.#next = Math.max(1, request.startRevision - 1);
+    this.#next = request.startRevision;
   }
 
   get idle(): boolean {
@@ -233,6 +233,8 @@ export class ServerWatch {
   step(revisions: number): void {
     if (!this.#created) {
       this.#created = true;
+      this.#synced = this.#etcd.revision < this.#next;
+      if (!this.#synced) this.#next = Math.max(1, this.#next - 1);
       this.#subscriber.next({ type: 'created' });
       return;
     }

@@ -125,16 +125,16 @@ test('compacted while watching: nothing happens', async () => {
 // etcd before 3.5.18 does not tell of deletions in the revision compacted at, to a watch that begins there.
 test('a deletion between the list and the watch, in the very revision that is compacted at, is not lost', async () => {
   await etcd.write([
-    ['d/deleted', '1'],
-    ['d/kept', '1'],
+    ['between/deleted', '1'],
+    ['between/kept', '1'],
   ]);
   const { connection } = resolveClient(client);
   const compactedBeforeWatch = (link: Link): Link => ({
     ...link,
     watch$: (request) =>
-      from(etcd.range('d/')).pipe(
+      from(etcd.range('between/')).pipe(
         concatMap(async (present) => {
-          if ('d/deleted' in present) await etcd.compact(await etcd.delete('d/deleted'));
+          if ('between/deleted' in present) await etcd.compact(await etcd.delete('between/deleted'));
         }),
         concatMap(() => link.watch$(request)),
       ),
@@ -142,12 +142,14 @@ test('a deletion between the list and the watch, in the very revision that is co
   const link$ = connection.link$.pipe(
     map((state) => (state.status === 'up' ? { ...state, link: compactedBeforeWatch(state.link) } : state)),
   );
-  const followed = end.follow(followRange$<string>({ link$ }, prefixRange('prefix', 'd/', new Uint8Array(0)), {}));
-  await followed.holds({ 'd/kept': '1' });
+  const followed = end.follow(
+    followRange$<string>({ link$ }, prefixRange('prefix', 'between/', new Uint8Array(0)), {}),
+  );
+  await followed.holds({ 'between/kept': '1' });
   expect(followed.snapshots.map(({ size }) => size)).toEqual([2, 1]);
   expect(followed.resyncs).toEqual(['compacted']);
-  await etcd.put('d/kept', '2');
-  await followed.holds({ 'd/kept': '2' });
+  await etcd.put('between/kept', '2');
+  await followed.holds({ 'between/kept': '2' });
 });
 
 test('compacted again and again while it lists: it lists again, and is right in the end', async () => {

@@ -10,7 +10,7 @@ import { fakeDuplex, type FakeDuplex } from './fakes.ts';
 type Op =
   | { readonly do: 'subscribe'; readonly start: number; readonly again: boolean }
   | { readonly do: 'unsubscribe' | 'finish' | 'progress' | 'late'; readonly index: number }
-  | { readonly do: 'serve'; readonly refuse: boolean }
+  | { readonly do: 'serve'; readonly refuse: boolean; readonly revision: number }
   | { readonly do: 'events'; readonly index: number; readonly revisions: readonly number[]; readonly more: boolean }
   | { readonly do: 'cancel'; readonly index: number; readonly reason: string; readonly compacted: number }
   | { readonly do: 'fail'; readonly index: number };
@@ -18,7 +18,14 @@ type Op =
 const index = fc.nat(5);
 const op: fc.Arbitrary<Op> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('subscribe' as const), start: fc.nat(5), again: fc.boolean() }) },
-  { weight: 6, arbitrary: fc.record({ do: fc.constant('serve' as const), refuse: fc.nat(4).map((n) => n === 0) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('serve' as const),
+      refuse: fc.nat(4).map((n) => n === 0),
+      revision: fc.nat(5),
+    }),
+  },
   {
     weight: 8,
     arbitrary: fc.record({
@@ -47,7 +54,9 @@ const op: fc.Arbitrary<Op> = fc.oneof(
 /** What a subscriber should have been told. */
 interface Expected {
   readonly request: WatchRequest;
-  readonly id: number;
+  id: number;
+  /** Asked for once more, from one revision earlier. */
+  earlier: boolean;
   readonly duplex: FakeDuplex;
   readonly told: string[];
   held: string[];
@@ -100,7 +109,7 @@ class Run {
         break;
       }
       case 'serve':
-        if (duplex !== undefined) this.#serve(duplex, step.refuse);
+        if (duplex !== undefined) this.#serve(duplex, step.refuse, step.revision);
         break;
       case 'events': {
         const watcher = this.#server[step.index % this.#server.length];
@@ -193,12 +202,12 @@ class Run {
     actual.subscription = subscription;
     const duplex = this.#opened.at(-1) as FakeDuplex;
     const { watch_id: id, ...create } = createOf(duplex.written.at(-1) as Record<string, unknown>);
-    expect(create).toMatchObject({ start_revision: Math.max(1, start - 1), fragment: true, key: request.range.key });
-    this.#expected[place] = { request, id, duplex, told: [], held: [], open: true, again };
+    expect(create).toMatchObject({ start_revision: start, fragment: true, key: request.range.key });
+    this.#expected[place] = { request, id, earlier: false, duplex, told: [], held: [], open: true, again };
   }
 
   /** The server reads the next request of a stream, and answers it. */
-  #serve(duplex: FakeDuplex, refuse: boolean): void {
+  #serve(duplex: FakeDuplex, refuse: boolean, revision: number): void {
     const at = this.#served.get(duplex) ?? 0;
     const request = duplex.written[at];
     if (request === undefined || duplex.cancelled) return;
@@ -219,8 +228,17 @@ class Run {
       return;
     }
     this.#server.push({ duplex, id });
-    this.#find(duplex, id)?.told.push('created');
-    duplex.data(response({ watchId: id, created: true }));
+    const expected = this.#find(duplex, id);
+    const start = expected?.request.startRevision ?? 0;
+    const asksAgain = expected?.earlier === false && start > 1 && revision >= start;
+    if (!asksAgain) expected?.told.push('created');
+    duplex.data(response({ watchId: id, created: true, revision }));
+    if (!asksAgain) return;
+    const [cancel, create] = duplex.written.slice(-2) as [Record<string, unknown>, Record<string, unknown>];
+    expect(cancel).toEqual({ cancel_request: { watch_id: id } });
+    expect(createOf(create)).toMatchObject({ start_revision: start - 1 });
+    expected.id = createOf(create).watch_id;
+    expected.earlier = true;
   }
 
   #events({ duplex, id }: { duplex: FakeDuplex; id: number }, revisions: readonly number[], more: boolean): void {
@@ -254,6 +272,7 @@ function eventOf(modRevision: number): WireEvent {
 
 function response(fields: Partial<WatchResponse>, events: readonly WireEvent[] = []): WatchResponse {
   return {
+    revision: 0,
     watchId: 0,
     created: false,
     canceled: false,

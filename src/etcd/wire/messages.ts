@@ -6,6 +6,8 @@ import type { WireEntry, WireEvent } from '../link.ts';
  * is its namespace: watchers of several namespaces share a stream.
  */
 export interface WatchResponse {
+  /** The server's, when it is the answer to a create; else it is not read. */
+  readonly revision: number;
   readonly watchId: number;
   readonly created: boolean;
   readonly canceled: boolean;

@@ -18,6 +18,7 @@ const BYTES = 2;
 
 const HEADER_REVISION = (3 << 3) | VARINT;
 
+const WATCH_HEADER = (1 << 3) | BYTES;
 const WATCH_ID = (2 << 3) | VARINT;
 const WATCH_CREATED = (3 << 3) | VARINT;
 const WATCH_CANCELED = (4 << 3) | VARINT;
@@ -45,7 +46,9 @@ const RANGE_COUNT = (4 << 3) | VARINT;
 function watchResponse(bytes: Buffer): WatchResponse {
   const limit = bytes.length;
   const reader = new WireReader(bytes);
+  let header = -1;
   const response = {
+    revision: 0,
     watchId: 0,
     created: false,
     canceled: false,
@@ -60,6 +63,10 @@ function watchResponse(bytes: Buffer): WatchResponse {
   while (reader.position < limit) {
     const tag = reader.uint32();
     switch (tag) {
+      case WATCH_HEADER:
+        header = reader.position;
+        reader.position = reader.end(limit);
+        break;
       case WATCH_ID:
         response.watchId = reader.int64();
         break;
@@ -88,6 +95,10 @@ function watchResponse(bytes: Buffer): WatchResponse {
       default:
         reader.skip(tag, limit);
     }
+  }
+  if (response.created && header !== -1) {
+    reader.position = header;
+    response.revision = readHeader(reader, reader.end(limit)) ?? 0;
   }
   return response;
 }

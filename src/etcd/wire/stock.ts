@@ -26,6 +26,7 @@ interface StockEvent {
 }
 
 interface StockWatchResponse {
+  readonly header: { readonly revision: string } | null;
   readonly watch_id: string;
   readonly created: boolean;
   readonly canceled: boolean;
@@ -44,6 +45,7 @@ export function stockFormat(methods: {
     watchResponse(bytes) {
       const response = methods.watch.responseDeserialize(bytes) as StockWatchResponse;
       return {
+        revision: response.created ? Number(response.header?.revision ?? 0) : 0,
         watchId: Number(response.watch_id),
         created: response.created,
         canceled: response.canceled,

@@ -96,10 +96,10 @@ const rangeResponse = fc
   .map(([head, rest]) => Buffer.concat([rest, message([1, head])]));
 
 function allOfWatch(response: WatchResponse, namespaceBytes: number): unknown {
-  const { watchId, created, canceled, fragment, compactRevision, cancelReason, eventCount } = response;
+  const { revision, watchId, created, canceled, fragment, compactRevision, cancelReason, eventCount } = response;
   const all = events(response, namespaceBytes);
   const later = all instanceof Array ? events(response, namespaceBytes, 1000) : undefined;
-  return { watchId, created, canceled, fragment, compactRevision, cancelReason, eventCount, all, later };
+  return { revision, watchId, created, canceled, fragment, compactRevision, cancelReason, eventCount, all, later };
 }
 
 function events(response: WatchResponse, namespaceBytes: number, startRevision = -Infinity): unknown {
