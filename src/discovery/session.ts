@@ -146,7 +146,7 @@ function watch$<T>(link: Link, range: KeyRange, knowledge: Knowledge<T>, prove: 
       subscriber.error(reason);
     };
     subscriber.add(
-      link.watch$({ range, startRevision: from.position + 1 }).subscribe({
+      link.watch$({ range, startRevision: from.position + 1, catchesUp: prove }).subscribe({
         next: (message) => {
           if (message.type === 'created') {
             created = true;

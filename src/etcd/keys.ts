@@ -16,12 +16,10 @@ export function decodeKey(bytes: Uint8Array, from: number = 0): string {
   return encoder.encode(text).length === view.length && Buffer.from(text).equals(view) ? text : decodeEscaped(view);
 }
 
-/** The same for a key within a message: without a view of it, when it is ASCII as nearly all are. */
+/** The same for a key within a message: without a view of it, unless it is a rare one. */
 export function decodeKeyAt(bytes: Buffer, start: number, end: number): string {
-  for (let at = start; at < end; at += 1) {
-    if ((bytes[at] as number) >= 0x80) return decodeKey(bytes.subarray(start, end));
-  }
-  return bytes.toString('latin1', start, end);
+  const text = bytes.toString('utf8', start, end);
+  return text.includes('\uFFFD') ? decodeKey(bytes.subarray(start, end)) : text;
 }
 
 /** The bytes of a key: the reverse of {@link decodeKey}. */

@@ -14,6 +14,8 @@ export interface KeyRange {
 export interface WireEntry {
   readonly key: string;
   readonly value: Uint8Array;
+  /** The value as text in UTF-8, where that can be had without a view of its bytes. */
+  readonly text?: string;
   readonly createRevision: number;
   readonly modRevision: number;
   /** `'0'` for none. A string, because a lease id has 63 bits. */
@@ -24,7 +26,7 @@ export interface WireEntry {
 export interface WireEvent extends WireEntry {
   readonly type: 'put' | 'delete';
   /** What the key held before, where {@link WatchRequest.previous} asked for it and etcd still knows. */
-  readonly previous?: WireEntry;
+  readonly previous?: WireEntry | undefined;
 }
 
 /** A page of a list, in key order. All pages of a list are of one `revision`. */
@@ -47,6 +49,8 @@ export interface Fingerprint {
 export interface WatchRequest {
   readonly range: KeyRange;
   readonly startRevision: number;
+  /** Whether the start is known to lie in the past. Without it that is found out, by asking twice. */
+  readonly catchesUp?: boolean;
   readonly previous?: boolean;
 }
 

@@ -89,7 +89,8 @@ export function watchStream(options: WatchStreamOptions): (request: WatchRequest
   return (request) =>
     new Observable<WatchMessage>((subscriber) => {
       const state = (current ??= openStream());
-      const from = request.startRevision;
+      const { startRevision, catchesUp = false } = request;
+      const from = catchesUp ? oneEarlier(startRevision) : startRevision;
       const watcher: Watcher = { request, subscriber, id: 0, from, created: false, fragments: [] };
       create(state, watcher);
       subscriber.add(() => {
@@ -131,6 +132,11 @@ function cancel(state: StreamState, id: number): void {
   state.duplex.write({ cancel_request: { watch_id: id } });
 }
 
+/** 0 would mean: from now on. */
+function oneEarlier(revision: number): number {
+  return Math.max(1, revision - 1);
+}
+
 function receive(state: StreamState, response: WatchResponse, close: (state: StreamState) => void): void {
   let id = response.watchId;
   if (response.created) {
@@ -150,9 +156,9 @@ function receive(state: StreamState, response: WatchResponse, close: (state: Str
   }
   const { range, startRevision } = watcher.request;
   if (response.created && !watcher.created) {
-    const isBehind = response.revision >= startRevision;
-    if (isBehind && watcher.from === startRevision && startRevision > 1) {
-      watcher.from = startRevision - 1;
+    const earlier = oneEarlier(startRevision);
+    if (response.revision >= startRevision && watcher.from > earlier) {
+      watcher.from = earlier;
       state.watchers.delete(id);
       cancel(state, id);
       create(state, watcher);

@@ -179,7 +179,7 @@ export function heldKeys$<T>(options: HoldKeysOptions<T>): Observable<KeyState<T
             const wrote = answer.succeeded && request.then.some(({ type }) => type !== 'get');
             if (wrote) made = target;
             // From the write itself on, so that the watch tells of it.
-            if (watches === undefined) watch(wrote ? answer.revision : answer.revision + 1);
+            if (watches === undefined) watch(wrote ? answer.revision : answer.revision + 1, wrote);
             busy = false;
             step();
           },
@@ -190,12 +190,12 @@ export function heldKeys$<T>(options: HoldKeysOptions<T>): Observable<KeyState<T
       );
     };
 
-    const watch = (startRevision: number): void => {
+    const watch = (startRevision: number, catchesUp: boolean): void => {
       const started = new Subscription();
       watches = started;
       subscriber.add(started);
       for (const [index, { bytes, namespaceBytes }] of keys.entries()) {
-        const request = { range: { key: bytes, namespaceBytes }, startRevision };
+        const request = { range: { key: bytes, namespaceBytes }, startRevision, catchesUp };
         started.add(
           defer(() => link.watch$(request)).subscribe({
             next: (message) => {

@@ -8,7 +8,7 @@ import type { WatchResponse } from '../../src/etcd/wire/messages.ts';
 import { fakeDuplex, type FakeDuplex } from './fakes.ts';
 
 type Op =
-  | { readonly do: 'subscribe'; readonly start: number; readonly again: boolean }
+  | { readonly do: 'subscribe'; readonly start: number; readonly catchesUp: boolean; readonly again: boolean }
   | { readonly do: 'unsubscribe' | 'finish' | 'progress' | 'late'; readonly index: number }
   | { readonly do: 'serve'; readonly refuse: boolean; readonly revision: number }
   | { readonly do: 'events'; readonly index: number; readonly revisions: readonly number[]; readonly more: boolean }
@@ -17,7 +17,15 @@ type Op =
 
 const index = fc.nat(5);
 const op: fc.Arbitrary<Op> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('subscribe' as const), start: fc.nat(5), again: fc.boolean() }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('subscribe' as const),
+      start: fc.nat(5),
+      catchesUp: fc.boolean(),
+      again: fc.boolean(),
+    }),
+  },
   {
     weight: 6,
     arbitrary: fc.record({
@@ -96,7 +104,7 @@ class Run {
     const duplex = this.#opened.at(-1);
     switch (step.do) {
       case 'subscribe':
-        this.#subscribe(step.start, step.again);
+        this.#subscribe(step.start, step.catchesUp, step.again);
         break;
       case 'unsubscribe': {
         const expected = this.#open[step.index % this.#open.length];
@@ -185,8 +193,9 @@ class Run {
     return this.#expected.filter(({ open }) => open);
   }
 
-  #subscribe(start: number, again: boolean): void {
-    const request: WatchRequest = { range: { key: Uint8Array.of(97), namespaceBytes: 0 }, startRevision: start };
+  #subscribe(start: number, catchesUp: boolean, again: boolean): void {
+    const range = { key: Uint8Array.of(97), namespaceBytes: 0 };
+    const request: WatchRequest = { range, startRevision: start, catchesUp };
     const actual: Actual = { told: [], subscription: undefined };
     const place = this.#actual.push(actual) - 1;
     const subscription = this.#watch$(request).subscribe({
@@ -196,14 +205,18 @@ class Run {
         ),
       error: ({ kind }: EtcdFault) => {
         actual.told.push(kind);
-        if (again) this.#subscribe(start, false);
+        if (again) this.#subscribe(start, catchesUp, false);
       },
     });
     actual.subscription = subscription;
     const duplex = this.#opened.at(-1) as FakeDuplex;
     const { watch_id: id, ...create } = createOf(duplex.written.at(-1) as Record<string, unknown>);
-    expect(create).toMatchObject({ start_revision: start, fragment: true, key: request.range.key });
-    this.#expected[place] = { request, id, earlier: false, duplex, told: [], held: [], open: true, again };
+    expect(create).toMatchObject({
+      start_revision: catchesUp ? Math.max(1, start - 1) : start,
+      fragment: true,
+      key: request.range.key,
+    });
+    this.#expected[place] = { request, id, earlier: catchesUp, duplex, told: [], held: [], open: true, again };
   }
 
   /** The server reads the next request of a stream, and answers it. */

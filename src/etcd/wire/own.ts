@@ -116,20 +116,36 @@ function readEvents(reader: WireReader, namespaceBytes: number, startRevision: n
   }
 }
 
-type Writable<T> = { -readonly [K in keyof T]: T[K] };
+class OwnEntry implements WireEntry {
+  key = '';
+  createRevision = 0;
+  modRevision = 0;
+  lease = '0';
+  /** Where the value is, in {@link message}. */
+  valueStart = 0;
+  valueEnd = 0;
+  readonly message: Buffer;
 
-const NOTHING = new Uint8Array(0);
+  constructor(message: Buffer) {
+    this.message = message;
+  }
+
+  get value(): Uint8Array {
+    return this.message.subarray(this.valueStart, this.valueEnd);
+  }
+
+  get text(): string {
+    return this.message.toString('utf8', this.valueStart, this.valueEnd);
+  }
+}
+
+class OwnEvent extends OwnEntry implements WireEvent {
+  type: 'put' | 'delete' = 'put';
+  previous: OwnEntry | undefined = undefined;
+}
 
 function readEvent(reader: WireReader, limit: number, namespaceBytes: number): WireEvent {
-  const event: Writable<WireEvent> = {
-    type: 'put',
-    key: '',
-    value: NOTHING,
-    createRevision: 0,
-    modRevision: 0,
-    lease: '0',
-  };
-  let previous: Writable<WireEntry> | undefined;
+  const event = new OwnEvent(reader.bytes);
   let complete = false;
   while (reader.position < limit) {
     const tag = reader.uint32();
@@ -142,8 +158,8 @@ function readEvent(reader: WireReader, limit: number, namespaceBytes: number): W
         complete = true;
         break;
       case EVENT_PREVIOUS:
-        previous ??= emptyEntry();
-        readEntry(reader, reader.end(limit), namespaceBytes, previous);
+        event.previous ??= new OwnEntry(reader.bytes);
+        readEntry(reader, reader.end(limit), namespaceBytes, event.previous);
         break;
       default:
         reader.skip(tag, limit);
@@ -151,11 +167,10 @@ function readEvent(reader: WireReader, limit: number, namespaceBytes: number): W
   }
   expectEnd(reader, limit);
   if (!complete) throw new RangeError('an event without a key');
-  if (previous !== undefined) event.previous = previous;
   return event;
 }
 
-function readEntry(reader: WireReader, limit: number, namespaceBytes: number, entry: Writable<WireEntry>): void {
+function readEntry(reader: WireReader, limit: number, namespaceBytes: number, entry: OwnEntry): void {
   const { bytes } = reader;
   let keyStart = 0;
   let keyEnd = -1;
@@ -176,8 +191,8 @@ function readEntry(reader: WireReader, limit: number, namespaceBytes: number, en
         break;
       case KV_VALUE: {
         const end = reader.end(limit);
-        entry.value = bytes.subarray(reader.position, end);
-        reader.position = end;
+        entry.valueStart = reader.position;
+        reader.position = entry.valueEnd = end;
         break;
       }
       case KV_LEASE:
@@ -242,7 +257,7 @@ function readEntries(reader: WireReader, entryCount: number, namespaceBytes: num
   while (entries.length < entryCount) {
     const tag = reader.uint32();
     if (tag === RANGE_KV) {
-      const entry = emptyEntry();
+      const entry = new OwnEntry(reader.bytes);
       readEntry(reader, reader.end(limit), namespaceBytes, entry);
       entries.push(entry);
     } else {
@@ -250,10 +265,6 @@ function readEntries(reader: WireReader, entryCount: number, namespaceBytes: num
     }
   }
   return entries;
-}
-
-function emptyEntry(): Writable<WireEntry> {
-  return { key: '', value: NOTHING, createRevision: 0, modRevision: 0, lease: '0' };
 }
 
 function readHeader(reader: WireReader, limit: number): number | undefined {
@@ -271,7 +282,7 @@ function readHeader(reader: WireReader, limit: number): number | undefined {
 function keyBytes(bytes: Buffer, position: number): Uint8Array {
   const reader = new WireReader(bytes, position);
   const limit = reader.end(bytes.length);
-  let key = NOTHING;
+  let key = new Uint8Array(0);
   while (reader.position < limit) {
     const tag = reader.uint32();
     if (tag === KV_KEY) {

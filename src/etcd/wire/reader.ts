@@ -39,10 +39,16 @@ export class WireReader {
     return high * 2 ** 32 + (low >>> 0);
   }
 
-  /** A varint as the decimal digits of a signed 64-bit number. */
+  /** A varint as the decimal digits of a signed 64-bit number. The same number soon after is the same string. */
   int64Text(): string {
     this.#varint();
-    return high === 0 ? String(low >>> 0) : String((BigInt(high) << 32n) | BigInt(low >>> 0));
+    if (high === 0) return String(low >>> 0);
+    const place = (low ^ (low >>> 8)) & (recent.length - 1);
+    const known = recent[place];
+    if (known?.high === high && known.low === low) return known.text;
+    const text = String((BigInt(high) << 32n) | BigInt(low >>> 0));
+    recent[place] = { high, low, text };
+    return text;
   }
 
   /** The end of what follows a length, as a position; it lies at or before `limit`. */
@@ -119,3 +125,8 @@ const MAX_DEPTH = 100;
 
 let low = 0;
 let high = 0;
+
+/** Large numbers read lately: leases, which hold many keys each and are told of with each of their changes. */
+const recent = new Array<{ readonly high: number; readonly low: number; readonly text: string } | undefined>(4096).fill(
+  undefined,
+);
