@@ -8,8 +8,9 @@ const configuration = {
   forbidden: [
     room('errors.ts', []),
     room('codecs', ['errors.ts']),
-    room('etcd', ['errors.ts']),
-    room('discovery', ['etcd', 'codecs', 'errors.ts']),
+    room('sorted-tree', []),
+    room('etcd', ['sorted-tree', 'errors.ts']),
+    room('discovery', ['etcd', 'sorted-tree', 'codecs', 'errors.ts']),
     room('registration', ['etcd', 'codecs', 'errors.ts']),
     room('steadiness', ['discovery', 'codecs', 'errors.ts']),
     room('selection', ['discovery', 'codecs', 'errors.ts']),
@@ -21,7 +22,7 @@ const configuration = {
       to: {
         path: '^src/',
         pathNot:
-          '^src/(index\\.ts|errors\\.ts|(codecs|etcd|discovery|registration|steadiness|selection|grpc|testing|cli)/)',
+          '^src/(index\\.ts|errors\\.ts|(codecs|sorted-tree|etcd|discovery|registration|steadiness|selection|grpc|testing|cli)/)',
       },
     },
     {

@@ -15,10 +15,11 @@ const encoder = new TextEncoder();
  * ```
  */
 export function text(): Codec<string> {
-  return {
-    encode: (value) => encoder.encode(value),
-    // Values off the wire are Buffers: no need of another view of them.
-    decode: (bytes) =>
-      (Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)).toString('utf8'),
-  };
+  return TEXT;
 }
+
+/** The one that {@link text} gives: who has the text already need not ask it. */
+export const TEXT: Codec<string> = Object.freeze({
+  encode: (value: string) => encoder.encode(value),
+  decode: (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'),
+});

@@ -1,90 +1,73 @@
-import BTreeModule from 'sorted-btree';
-import bulkLoadModule from 'sorted-btree/extended/bulkLoad.js';
-import diffAgainstModule from 'sorted-btree/extended/diffAgainst.js';
 import { compareKeys, needsByteOrder } from '../etcd/keys.ts';
+import { diffTrees } from '../sorted-tree/diff-trees.ts';
+import { SortedTree, type SortedTreeDraft } from '../sorted-tree/sorted-tree.ts';
 
-// The package is CommonJS with a `default` export of its own, which Node hands over one level down.
-const BTree = BTreeModule.default;
-const diffAgainst = diffAgainstModule.default;
+/** Keys in etcd's order, that of their bytes. */
+export type KeyTree<V> = SortedTree<string, V>;
 
-// The library's own default, which bulk loading has to be told.
-const NODE_SIZE = 32;
+// Right for all keys below U+D800, and several times faster than comparing bytes.
+const inStringOrder = (a: string, b: string): boolean => a < b;
+const inByteOrder = (a: string, b: string): boolean => compareKeys(a, b) < 0;
 
-/** Keys in etcd's order, in a B+ tree whose copies share structure. Mutable: see {@link copyTree}. */
-export type KeyTree<V> = BTreeModule.default<string, V>;
-
-export function emptyTree<V>(): KeyTree<V> {
-  return new BTree<string, V>(undefined, compareNative);
+export function emptyKeyTree<V>(): KeyTree<V> {
+  return SortedTree.empty(inStringOrder);
 }
 
-/** A tree of keys and their values, much cheaper than one by one where they come in order, as lists do. Takes the arrays. */
-export function treeOf<V>(keys: string[], values: V[]): KeyTree<V> {
-  if (keys.every((key, index) => !needsByteOrder(key) && (index === 0 || (keys[index - 1] as string) < key))) {
-    return bulkLoadModule.bulkLoad(keys, values, NODE_SIZE, compareNative);
+/** A tree of keys and their values: in O(n) where the keys come in order, as lists do. */
+export function keyTreeOf<V>(keys: readonly string[], values: readonly V[]): KeyTree<V> {
+  if (keys.every((key, at) => !needsByteOrder(key) && (at === 0 || inStringOrder(keys[at - 1] as string, key)))) {
+    return SortedTree.ofSorted(inStringOrder, keys, values);
   }
-  return keys.reduce((tree, key, index) => setInTree(tree, key, values[index] as V), emptyTree<V>());
+  const draft = new KeyTreeDraft<V>(emptyKeyTree());
+  keys.forEach((key, at) => {
+    draft.set(key, values[at] as V);
+  });
+  return draft.done();
 }
 
-/** A copy to change, in constant time: what is not changed stays shared. */
-export function copyTree<V>(tree: KeyTree<V>): KeyTree<V> {
-  return tree.clone();
-}
+/** The next tree of keys in the making. */
+export class KeyTreeDraft<V> {
+  #draft: SortedTreeDraft<string, V>;
 
-/**
- * Sets a key in a tree of one's own and gives the tree to go on with: another one when this key is the
- * first whose place JavaScript's string order would get wrong.
- */
-export function setInTree<V>(tree: KeyTree<V>, key: string, value: V): KeyTree<V> {
-  if (tree._compare === compareNative && needsByteOrder(key)) {
-    const exact = new BTree<string, V>(undefined, compareKeys);
-    tree.forEachPair((k, v) => {
-      exact.set(k, v);
-    });
-    exact.set(key, value);
-    return exact;
+  constructor(from: KeyTree<V>) {
+    this.#draft = from.draft();
   }
-  tree.set(key, value);
-  return tree;
+
+  has(key: string): boolean {
+    return this.#draft.get(key) !== undefined;
+  }
+
+  set(key: string, value: V): void {
+    const isNew = this.#draft.set(key, value);
+    if (!isNew || this.#draft.isBefore === inByteOrder || !needsByteOrder(key)) return;
+    // The first key whose place JavaScript's order of strings would get wrong.
+    this.#draft.delete(key);
+    this.#draft = inOrderOfBytes(this.#draft.done()).draft();
+    this.#draft.set(key, value);
+  }
+
+  /** Whether the key was there. */
+  delete(key: string): boolean {
+    return this.#draft.delete(key);
+  }
+
+  done(): KeyTree<V> {
+    return this.#draft.done();
+  }
 }
 
-/**
- * Calls back, in key order, for each key that the two trees do not hold with the same value (by identity).
- * Shared structure is skipped, so the cost follows the difference.
- */
-export function diffTrees<V>(
+/** As {@link diffTrees}, also when one of the two is in the order of bytes already: once in the life of a prefix. */
+export function diffKeyTrees<V>(
   before: KeyTree<V>,
   after: KeyTree<V>,
   visit: (key: string, before: V | undefined, after: V | undefined) => void,
 ): void {
-  if (before === after) return;
-  const found: [key: string, before: V | undefined, after: V | undefined][] = [];
-  const a = inOrderOf(before, after);
-  const b = inOrderOf(after, before);
-  diffAgainst(
-    a,
-    b,
-    (key, value) => {
-      found.push([key, value, undefined]);
-    },
-    (key, value) => {
-      found.push([key, undefined, value]);
-    },
-    (key, old, now) => {
-      if (old !== now) found.push([key, old, now]);
-    },
-  );
-  // The walk visits shared structure in an order of its own.
-  found.sort(([x], [y]) => a._compare(x, y));
-  for (const difference of found) visit(...difference);
+  if (before.isBefore === after.isBefore) diffTrees(before, after, visit);
+  else diffTrees(inOrderOfBytes(before), inOrderOfBytes(after), visit);
 }
 
-/** `tree`, or a copy in byte order when only `other` is in byte order: once in the life of a prefix. */
-function inOrderOf<V>(tree: KeyTree<V>, other: KeyTree<V>): KeyTree<V> {
-  if (tree._compare === other._compare || tree._compare === compareKeys) return tree;
-  return new BTree<string, V>(tree.toArray(), compareKeys);
-}
-
-// Right for all keys below U+D800, and several times faster than comparing bytes.
-function compareNative(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+function inOrderOfBytes<V>(tree: KeyTree<V>): KeyTree<V> {
+  if (tree.isBefore === inByteOrder) return tree;
+  // No key in it is one that the two orders place differently.
+  return new SortedTree(inByteOrder, tree.root, tree.size);
 }

@@ -1,8 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Codec } from '../codecs/codec.ts';
+import { TEXT } from '../codecs/text.ts';
 import { RxEtcdError, reasonOf } from '../errors.ts';
 import type { Fingerprint, WireEntry, WireEvent } from '../etcd/link.ts';
-import { Snapshot, type EntryChange, type SnapshotDraft, type SnapshotEntry } from './snapshot.ts';
+import { Snapshot, type EntryChange, type SnapshotEntry } from './snapshot.ts';
 
 /** What etcd holds under a prefix, as far as it has been told: decoded, and with what a resume needs. */
 export interface PrefixContents<T> {
@@ -128,32 +129,23 @@ function change<T>(
   revision: number,
   codec: Codec<T>,
 ): PrefixContents<T> {
-  let instances: SnapshotDraft<T> | undefined;
-  let rejected: SnapshotDraft<RxEtcdError> | undefined;
-  let skipped: SnapshotDraft<undefined> | undefined;
+  const instances = Snapshot.draft(contents.snapshot);
+  const rejected = Snapshot.draft(contents.rejected);
+  const skipped = Snapshot.draft(contents.skipped);
   for (const event of events) {
     const { key, modRevision, lease } = event;
     const decoded = event.type === 'delete' ? undefined : decode(event, codec);
-    if (decoded?.type === 'instance') {
-      (instances ??= Snapshot.draft(contents.snapshot)).set(key, { value: decoded.value, modRevision, lease });
-    } else if ((instances ?? contents.snapshot).has(key)) {
-      (instances ??= Snapshot.draft(contents.snapshot)).delete(key);
-    }
-    if (decoded?.type === 'rejected') {
-      (rejected ??= Snapshot.draft(contents.rejected)).set(key, { value: decoded.error, modRevision, lease });
-    } else if ((rejected ?? contents.rejected).has(key)) {
-      (rejected ??= Snapshot.draft(contents.rejected)).delete(key);
-    }
-    if (decoded?.type === 'skipped') {
-      (skipped ??= Snapshot.draft(contents.skipped)).set(key, { value: undefined, modRevision, lease });
-    } else if ((skipped ?? contents.skipped).has(key)) {
-      (skipped ??= Snapshot.draft(contents.skipped)).delete(key);
-    }
+    if (decoded?.type === 'instance') instances.set(key, { value: decoded.value, modRevision, lease });
+    else instances.delete(key);
+    if (decoded?.type === 'rejected') rejected.set(key, { value: decoded.error, modRevision, lease });
+    else rejected.delete(key);
+    if (decoded?.type === 'skipped') skipped.set(key, { value: undefined, modRevision, lease });
+    else skipped.delete(key);
   }
   return {
-    snapshot: instances?.done(revision) ?? contents.snapshot,
-    rejected: rejected?.done(revision) ?? contents.rejected,
-    skipped: skipped?.done(revision) ?? contents.skipped,
+    snapshot: instances.done(revision),
+    rejected: rejected.done(revision),
+    skipped: skipped.done(revision),
     position: revision,
   };
 }
@@ -165,7 +157,8 @@ type Decoded<T> =
 
 function decode<T>(entry: WireEntry, codec: Codec<T>): Decoded<T> {
   try {
-    const value = codec.decode(entry.value, entry.key);
+    const text = (codec as Codec<unknown>) === TEXT ? entry.text : undefined;
+    const value = (text as T | undefined) ?? codec.decode(entry.value, entry.key);
     return value === undefined ? { type: 'skipped' } : { type: 'instance', value };
   } catch (cause) {
     return {

@@ -1,5 +1,5 @@
 import { invalidArgument } from '../errors.ts';
-import { copyTree, diffTrees, emptyTree, setInTree, treeOf, type KeyTree } from './key-tree.ts';
+import { KeyTreeDraft, diffKeyTrees, emptyKeyTree, keyTreeOf, type KeyTree } from './key-tree.ts';
 
 /** What a snapshot keeps of a key. Replaced, never changed, so identity tells whether anything happened. */
 export interface SnapshotEntry<T> {
@@ -11,12 +11,40 @@ export interface SnapshotEntry<T> {
 /** A change to a snapshot: `undefined` removes the key. */
 export type EntryChange<T> = readonly [key: string, entry: SnapshotEntry<T> | undefined];
 
-/** The next snapshot in the making. Of no use after `done`. */
-export interface SnapshotDraft<T> {
-  has(key: string): boolean;
-  set(key: string, entry: SnapshotEntry<T>): void;
-  delete(key: string): boolean;
-  done(revision: number): Snapshot<T>;
+/** The next snapshot in the making: nobody sees it before it is done. Of no use afterwards. */
+export class SnapshotDraft<T> {
+  readonly #from: Snapshot<T>;
+  readonly #tree: KeyTree<SnapshotEntry<T>>;
+  /** Undefined until something changes. */
+  #draft: KeyTreeDraft<SnapshotEntry<T>> | undefined;
+  readonly #make: (tree: KeyTree<SnapshotEntry<T>>, revision: number) => Snapshot<T>;
+
+  constructor(
+    from: Snapshot<T>,
+    tree: KeyTree<SnapshotEntry<T>>,
+    make: (tree: KeyTree<SnapshotEntry<T>>, revision: number) => Snapshot<T>,
+  ) {
+    this.#from = from;
+    this.#tree = tree;
+    this.#make = make;
+  }
+
+  set(key: string, entry: SnapshotEntry<T>): void {
+    (this.#draft ??= new KeyTreeDraft(this.#tree)).set(key, entry);
+  }
+
+  delete(key: string): void {
+    if (this.#draft !== undefined) this.#draft.delete(key);
+    else if (this.#tree.size > 0 && this.#tree.get(key) !== undefined) {
+      this.#draft = new KeyTreeDraft(this.#tree);
+      this.#draft.delete(key);
+    }
+  }
+
+  /** The snapshot it began from, when nothing has changed. */
+  done(revision: number): Snapshot<T> {
+    return this.#draft === undefined ? this.#from : this.#make(this.#draft.done(), revision);
+  }
 }
 
 /**
@@ -45,12 +73,12 @@ export class Snapshot<T> implements ReadonlyMap<string, T> {
 
   /** A snapshot of given entries, for tests and for fixed sets of hosts. Later duplicates win. */
   static of<T>(entries: Iterable<readonly [string, T]>, revision: number = 0): Snapshot<T> {
-    let tree = emptyTree<SnapshotEntry<T>>();
+    const tree = new KeyTreeDraft<SnapshotEntry<T>>(emptyKeyTree());
     for (const [key, value] of entries) {
       if (typeof key !== 'string') throw invalidArgument('entries', 'keys that are strings', key);
-      tree = setInTree(tree, key, { value, modRevision: 0, lease: '0' });
+      tree.set(key, { value, modRevision: 0, lease: '0' });
     }
-    return new Snapshot(tree, revision);
+    return new Snapshot(tree.done(), revision);
   }
 
   /** How many keys there are. O(1). */
@@ -65,18 +93,18 @@ export class Snapshot<T> implements ReadonlyMap<string, T> {
 
   /** Whether the key is there. O(log n). */
   has(key: string): boolean {
-    return this.#tree.has(key);
+    return this.#tree.get(key) !== undefined;
   }
 
   /** The first entry whose key comes after `key` in key order, the first of all for `undefined`. O(log n). */
   entryAfter(key: string | undefined): readonly [string, T] | undefined {
-    const pair = this.#tree.nextHigherPair(key);
+    const pair = this.#tree.pairAfter(key);
     return pair === undefined ? undefined : [pair[0], pair[1].value];
   }
 
   /** Calls back for each entry, in key order. */
   forEach(callback: (value: T, key: string, map: ReadonlyMap<string, T>) => void, thisArg?: unknown): void {
-    this.#tree.forEachPair((key, entry) => {
+    this.#tree.forEach((key, entry) => {
       callback.call(thisArg, entry.value, key, this);
     });
   }
@@ -86,11 +114,11 @@ export class Snapshot<T> implements ReadonlyMap<string, T> {
   }
 
   *keys(): MapIterator<string> {
-    yield* this.#tree.keys();
+    for (const [key] of this.#tree.entries()) yield key;
   }
 
   *values(): MapIterator<T> {
-    for (const entry of this.#tree.values()) yield entry.value;
+    for (const [, entry] of this.#tree.entries()) yield entry.value;
   }
 
   /** The entries in key order. */
@@ -108,38 +136,33 @@ export class Snapshot<T> implements ReadonlyMap<string, T> {
    * @internal
    */
   static change<T>(from: Snapshot<T>, changes: Iterable<EntryChange<T>>, revision: number): Snapshot<T> {
-    let tree = copyTree(from.#tree);
+    const draft = new KeyTreeDraft(from.#tree);
     for (const [key, entry] of changes) {
-      if (entry === undefined) tree.delete(key);
-      else tree = setInTree(tree, key, entry);
+      if (entry === undefined) draft.delete(key);
+      else draft.set(key, entry);
     }
-    return new Snapshot(tree, revision);
+    return new Snapshot(draft.done(), revision);
   }
 
   /**
-   * A snapshot to be, which begins as a copy of `from`: what is changed in it is not seen by anyone before it is done.
+   * Begins the next snapshot.
    *
    * @internal
    */
   static draft<T>(from: Snapshot<T>): SnapshotDraft<T> {
-    let tree = copyTree(from.#tree);
-    return {
-      has: (key) => tree.has(key),
-      set: (key, entry) => {
-        tree = setInTree(tree, key, entry);
-      },
-      delete: (key) => tree.delete(key),
-      done: (revision) => new Snapshot(tree, revision),
-    };
+    return new SnapshotDraft(from, from.#tree, Snapshot.#make);
   }
 
+  static readonly #make = <T>(tree: KeyTree<SnapshotEntry<T>>, revision: number): Snapshot<T> =>
+    new Snapshot(tree, revision);
+
   /**
-   * A snapshot of a list, best in key order. Takes the arrays.
+   * A snapshot of a list, best in key order.
    *
    * @internal
    */
   static listed<T>(keys: string[], entries: SnapshotEntry<T>[], revision: number): Snapshot<T> {
-    return new Snapshot(treeOf(keys, entries), revision);
+    return new Snapshot(keyTreeOf(keys, entries), revision);
   }
 
   /** @internal */
@@ -162,6 +185,6 @@ export class Snapshot<T> implements ReadonlyMap<string, T> {
     after: Snapshot<T>,
     visit: (key: string, before: SnapshotEntry<T> | undefined, after: SnapshotEntry<T> | undefined) => void,
   ): void {
-    diffTrees(before.#tree, after.#tree, visit);
+    diffKeyTrees(before.#tree, after.#tree, visit);
   }
 }

@@ -1,10 +1,8 @@
-import BTreeModule from 'sorted-btree';
 import { Observable, timer, type SchedulerLike, type Subscriber, type Subscription } from 'rxjs';
 import { EtcdFault, toFault } from './faults.ts';
 import type { Renewal } from './link.ts';
 import type { Duplex } from './rpc.ts';
-
-const BTree = BTreeModule.default;
+import { SortedTree, type SortedTreeDraft } from '../sorted-tree/sorted-tree.ts';
 
 // Node runs a timer with a longer delay at once: for a TTL of months, over and over.
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -46,7 +44,7 @@ interface StreamState {
   /** The unanswered renewals of leases let go: taken up again, a lease must not take their answers for its own. */
   readonly former: Map<string, SentRenewal[]>;
   /** Leases by when they are due: one timer serves them all. */
-  readonly due: BTreeModule.default<number, Set<KeptLease>>;
+  readonly due: SortedTreeDraft<number, Set<KeptLease>>;
   /** Runs while there is reason to believe that the member is silent. */
   silence: Subscription | undefined;
   /** When the last answer came, by the steady clock. */
@@ -118,7 +116,7 @@ export function keepAliveStream(
       duplex: options.open(),
       leases: new Map(),
       former: new Map(),
-      due: new BTree(),
+      due: SortedTree.empty<number, Set<KeptLease>>((a, b) => a < b).draft(),
       alarm: undefined,
       silence: undefined,
       answeredMs: -Infinity,
@@ -160,10 +158,10 @@ export function keepAliveStream(
     state.alarm = undefined;
     const now = steadyNowMs();
     const sentAtMs = scheduler.now();
-    for (let first = state.due.minKey(); first !== undefined && first <= now; first = state.due.minKey()) {
-      const leases = state.due.get(first);
-      state.due.delete(first);
-      for (const lease of leases ?? []) {
+    for (let slot = firstDue(state); slot !== undefined && slot[0] <= now; slot = firstDue(state)) {
+      const [dueMs, leases] = slot;
+      state.due.delete(dueMs);
+      for (const lease of leases) {
         suspectSilence(state, lease);
         lease.unanswered.push({ sentAtMs, lateMs: Math.max(0, sentAtMs - lease.dueAtMs), steadyMs: now });
         state.duplex.write({ ID: lease.leaseId });
@@ -174,7 +172,7 @@ export function keepAliveStream(
   };
 
   const setAlarm = (state: StreamState): void => {
-    const atMs = state.due.minKey();
+    const atMs = firstDue(state)?.[0];
     if (atMs === undefined || (state.alarm !== undefined && state.alarm.atMs <= atMs)) return;
     state.alarm?.subscription.unsubscribe();
     const delayMs = Math.min(Math.max(0, atMs - steadyNowMs()), LONGEST_TIMER_MS);
@@ -207,6 +205,10 @@ export function keepAliveStream(
     lease.dueAtMs = scheduler.now() + delayMs;
     enter(state, lease);
   }
+}
+
+function firstDue(state: StreamState): [dueMs: number, leases: Set<KeptLease>] | undefined {
+  return state.due.pairAfter(undefined);
 }
 
 function enter(state: StreamState, lease: KeptLease): void {
