@@ -3,7 +3,7 @@ import { ownFormat } from '../src/etcd/wire/own.ts';
 import { stockFormat } from '../src/etcd/wire/stock.ts';
 import { message } from '../test/support/wire-writer.ts';
 import { cpuUs } from './support/cpu.ts';
-import { HOST_LEASE, hostKey, hostValue } from './support/hosts.ts';
+import { hostKey, hostLease, hostValue } from './support/hosts.ts';
 import { stockMethods } from './support/stock.ts';
 
 const { subject, events } = JSON.parse(process.argv[2] ?? '{}') as { subject: 'rx-etcd' | 'etcd3'; events: number };
@@ -15,7 +15,7 @@ const list = Array.from({ length: events }, (_, index) => {
     [3, index + 100_000],
     [4, 3],
     [5, Buffer.from(hostValue(index))],
-    [6, HOST_LEASE],
+    [6, hostLease(index)],
   );
   return [11, message([2, kv])] as const;
 });

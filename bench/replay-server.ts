@@ -4,7 +4,7 @@
  * client itself costs.
  */
 import http2 from 'node:http2';
-import { eventKey, HOST_LEASE, hostKey, hostValue, PREFIX } from './support/hosts.ts';
+import { eventKey, hostKey, hostLease, hostValue } from './support/hosts.ts';
 import { stockMethods } from './support/stock.ts';
 import { frame, message } from '../test/support/wire-writer.ts';
 
@@ -27,25 +27,23 @@ const canned = JSON.parse(process.argv[2] ?? '{}') as Canned;
 const methods = stockMethods();
 const header = (revision: number): Buffer =>
   message([1, 14841639068965178418n], [2, 10276657743932975437n], [3, revision], [4, 3]);
-const pair = (key: string, value: string, create: number, mod: number): Buffer =>
+const pair = (index: number, value: string, create: number, mod: number): Buffer =>
   message(
-    [1, Buffer.from(key)],
+    [1, Buffer.from(hostKey(index))],
     [2, create],
     [3, mod],
     [4, 1 + mod - create],
     [5, Buffer.from(value)],
-    [6, HOST_LEASE],
+    [6, hostLease(index)],
   );
 
 // Hosts are of revisions 1 … keys; events go on from there.
 let revision = canned.keys;
 const watches: http2.ServerHttp2Stream[] = [];
 // Asked for before the client watched: between its list and its watch.
-const early: Buffer[] = [];
+let early: Buffer[] = [];
 // Made once: the same list is asked for again and again.
-const pairs = Array.from({ length: canned.keys }, (_, index) =>
-  pair(hostKey(index), hostValue(index), index + 1, index + 1),
-);
+const pairs = Array.from({ length: canned.keys }, (_, index) => pair(index, hostValue(index), index + 1, index + 1));
 
 const server = http2.createServer({ settings: { initialWindowSize: 1 << 20 } });
 server.on('stream', (stream, headers) => {
@@ -65,7 +63,7 @@ server.listen(0, '127.0.0.1', () => {
 });
 process.on('message', ({ count }: { count: number }) => {
   const frames = events(count);
-  if (watches.length === 0) early.push(...frames);
+  if (watches.length === 0) early = early.concat(frames);
   for (const stream of watches) void writeAll(stream, frames);
   process.send?.({ type: 'written', revision, messages: frames.length });
 });
@@ -101,7 +99,9 @@ function watch(stream: http2.ServerHttp2Stream, request: WatchRequest): void {
   if (request.create_request === undefined || request.create_request === null) return;
   const id = Number(request.create_request.watch_id) || 1;
   watches.push(stream);
-  void writeAll(stream, [frame(message([1, header(revision)], [2, id], [3, 1])), ...early.splice(0)]);
+  // As if it were asked for before the early events came: no watch begins in the past here.
+  void writeAll(stream, [frame(message([1, header(canned.keys)], [2, id], [3, 1])), ...early]);
+  early = [];
 }
 
 function events(count: number): Buffer[] {
@@ -111,7 +111,7 @@ function events(count: number): Buffer[] {
     for (let n = 0; n < canned.perMessage; n++) {
       revision += 1;
       const index = eventKey(revision, canned.keys);
-      batch.push([11, message([2, pair(hostKey(index), hostValue(revision), index + 1, revision)])]);
+      batch.push([11, message([2, pair(index, hostValue(revision), index + 1, revision)])]);
     }
     frames.push(frame(message([1, header(revision)], [2, 1], ...batch)));
   }

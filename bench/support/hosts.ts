@@ -2,8 +2,10 @@
 
 export const PREFIX = '/services/user/';
 
-/** A lease id of usual size. */
-export const HOST_LEASE = 7587862094172093443n;
+/** Each host has a lease of its own, of usual size. */
+export function hostLease(index: number): bigint {
+  return 7587862094172093443n + 3n * BigInt(index);
+}
 
 export function hostKey(index: number): string {
   return PREFIX + String(index).padStart(7, '0');
