@@ -1,21 +1,33 @@
 import { startWorker } from './support/processes.ts';
+import type { Shares } from './support/profile.ts';
 
 interface Result {
   readonly us: number;
 }
 
-/** CPU microseconds per event of a client that is sent canned events. */
-export async function replayed(task: {
+interface ReplayTask {
   readonly subject: string;
   readonly keys: number;
   readonly perMessage: number;
   readonly warmup: number;
   readonly events: number;
-}): Promise<number> {
+}
+
+/** CPU microseconds per event of a client that is sent canned events. */
+export async function replayed(task: ReplayTask): Promise<number> {
+  return (await replay<Result>(task)).us;
+}
+
+/** In which parts of such a client the time goes. */
+export async function replayProfile(task: ReplayTask): Promise<Shares> {
+  return (await replay<{ readonly shares: Shares }>({ ...task, profile: true })).shares;
+}
+
+async function replay<R>(task: ReplayTask & { readonly profile?: boolean }): Promise<R> {
   const server = startWorker('replay-server.js', task);
   try {
     const { port } = await server.next<{ port: number }>('listening');
-    return await watched(server, { ...task, url: `http://127.0.0.1:${port}` });
+    return await followed<R>(server, { ...task, url: `http://127.0.0.1:${port}` });
   } finally {
     await server.stop();
   }
@@ -23,13 +35,17 @@ export async function replayed(task: {
 
 /** The same with a source of events that runs already. */
 export async function watched(source: ReturnType<typeof startWorker>, task: object): Promise<number> {
+  return (await followed<Result>(source, task)).us;
+}
+
+async function followed<R>(source: ReturnType<typeof startWorker>, task: object): Promise<R> {
   const client = startWorker('watch-client.js', task);
   try {
     for (let phase = 0; phase < 2; phase++) {
       source.send(await client.next('go'));
       client.send(await source.next('written'));
     }
-    return (await client.next<Result>('result')).us;
+    return await client.next<R>('result');
   } finally {
     await client.stop();
   }

@@ -2,7 +2,7 @@
  * `npm run bench`: what this library costs beside what one would write without it, in one run. Prints its progress and
  * writes bench/results.json, docs/images/performance.svg and the tables of docs/performance.md and README.md.
  *
- * Options: `--runs=N` (how often each is measured, default 5; the median counts), `--only=replay,live,list,leases,decoders`.
+ * Options: `--runs=N` (how often each is measured, default 3; the median counts), `--only=replay,profile,live,list,leases,decoders`.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { arch, cpus, platform } from 'node:os';
@@ -10,11 +10,12 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { findEtcd } from '../scripts/etcd.mjs';
 import { startEtcd } from '../test/support/etcd-server.ts';
-import { replayed, reported, watched } from './measure.ts';
+import { replayProfile, replayed, reported, watched } from './measure.ts';
 import { plot } from './report/plot.ts';
 import { tables } from './report/tables.ts';
 import { writeSection } from './report/write-section.ts';
 import { startWorker } from './support/processes.ts';
+import type { Shares } from './support/profile.ts';
 
 /** One measured thing: the median, and what it was the median of. */
 export interface Row {
@@ -27,10 +28,18 @@ export interface Row {
   readonly all: readonly number[];
 }
 
-const { values } = parseArgs({ options: { runs: { type: 'string', default: '5' }, only: { type: 'string' } } });
+/** Where the time of one case goes: one run, under the profiler. */
+export interface Profile {
+  readonly keys: number;
+  readonly perMessage: number;
+  readonly shares: Shares;
+}
+
+const { values } = parseArgs({ options: { runs: { type: 'string', default: '3' }, only: { type: 'string' } } });
 const runs = Number(values.runs);
-const wanted = (group: Row['group']): boolean => values.only?.split(',').includes(group) ?? true;
+const wanted = (group: Row['group'] | 'profile'): boolean => values.only?.split(',').includes(group) ?? true;
 const root = process.cwd();
+const profiles: Profile[] = [];
 const samples = new Map<string, { readonly row: Omit<Row, 'median' | 'all'>; readonly all: number[] }>();
 
 const etcd = findEtcd(process.env, join(root, '.etcd'));
@@ -42,6 +51,7 @@ for (let run = 1; run <= runs; run++) {
   if (wanted('replay')) await replay(run);
   if (wanted('live')) await live(run);
 }
+if (wanted('profile')) await profile();
 if (wanted('list')) {
   await lists(100_000, runs);
   await lists(1_000_000, Math.min(3, runs));
@@ -58,14 +68,14 @@ const machine = {
   runs,
 };
 await mkdir(join(root, 'docs/images'), { recursive: true });
-await writeFile(join(root, 'bench/results.json'), `${JSON.stringify({ machine, rows }, null, 2)}\n`);
+await writeFile(join(root, 'bench/results.json'), `${JSON.stringify({ machine, rows, profiles }, null, 2)}\n`);
 if (values.only === undefined) {
   await writeFile(join(root, 'docs/images/performance.svg'), plot(rows));
-  const { full, short } = tables(rows, machine);
+  const { full, short } = tables(rows, profiles, machine);
   await writeSection(join(root, 'docs/performance.md'), full);
   await writeSection(join(root, 'README.md'), short);
 }
-console.log(`\n${tables(rows, machine).full}`);
+console.log(`\n${tables(rows, profiles, machine).full}`);
 
 async function decoders(run: number): Promise<void> {
   for (const perMessage of [1, 64]) {
@@ -85,6 +95,17 @@ async function replay(run: number): Promise<void> {
         const us = await replayed({ subject, keys, perMessage, warmup: Math.ceil(events / 2_00) * 100, events });
         record(run, { group: 'replay', subject, keys, perMessage, measure: 'cpuUs' }, us);
       }
+    }
+  }
+}
+
+async function profile(): Promise<void> {
+  for (const keys of [1000, 100_000]) {
+    for (const perMessage of [1, 100]) {
+      const events = 200_000;
+      const shares = await replayProfile({ subject: 'rx-etcd', keys, perMessage, warmup: events / 2, events });
+      profiles.push({ keys, perMessage, shares });
+      console.log(`profile keys=${keys} perMessage=${perMessage}: ${JSON.stringify(shares)}`);
     }
   }
 }

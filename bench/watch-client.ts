@@ -5,6 +5,7 @@
  */
 import { Etcd3 } from 'etcd3';
 import { cpuUs } from './support/cpu.ts';
+import { profiled } from './support/profile.ts';
 import { WATCH_SUBJECTS, type SubjectName } from './subjects/watch-subjects.ts';
 
 interface WatchTask {
@@ -12,6 +13,8 @@ interface WatchTask {
   readonly url: string;
   readonly warmup: number;
   readonly events: number;
+  /** To tell in which parts the time goes, in place of how much it is. */
+  readonly profile?: boolean;
 }
 
 const task = JSON.parse(process.argv[2] ?? '{}') as WatchTask;
@@ -34,9 +37,13 @@ await WATCH_SUBJECTS[task.subject](etcd, (revision) => {
 });
 await receive(task.warmup);
 globalThis.gc?.();
-const before = cpuUs();
-await receive(task.events);
-process.send?.({ type: 'result', us: (cpuUs() - before) / task.events });
+if (task.profile === true) {
+  process.send?.({ type: 'result', shares: await profiled(() => receive(task.events)) });
+} else {
+  const before = cpuUs();
+  await receive(task.events);
+  process.send?.({ type: 'result', us: (cpuUs() - before) / task.events });
+}
 
 async function receive(count: number): Promise<void> {
   seen = { revision: seen.revision, messages: 0 };

@@ -1,4 +1,5 @@
-import type { Row } from '../run.ts';
+import type { Profile, Row } from '../run.ts';
+import { PROFILE_PARTS } from '../support/profile.ts';
 
 export interface Machine {
   readonly cpu: string;
@@ -16,7 +17,11 @@ interface Target {
 }
 
 /** The results as Markdown: all of it, and the few numbers that README shows. */
-export function tables(rows: readonly Row[], machine: Machine): { readonly full: string; readonly short: string } {
+export function tables(
+  rows: readonly Row[],
+  profiles: readonly Profile[],
+  machine: Machine,
+): { readonly full: string; readonly short: string } {
   const reached = targets(rows)
     .filter(({ ratio }) => ratio !== undefined)
     .map(({ what, ratio = NaN, atMost }) => [
@@ -73,6 +78,10 @@ export function tables(rows: readonly Row[], machine: Machine): { readonly full:
       ...pairs('leases', 'bytes', mega),
     ],
   );
+  const parts = table(
+    ['Part', ...profiles.map(({ keys, perMessage }) => `${keys.toLocaleString('en')} keys, ${perMessage} a message`)],
+    PROFILE_PARTS.map((part) => [part, ...profiles.map(({ shares }) => `${((shares[part] ?? 0) * 100).toFixed(0)} %`)]),
+  );
   return {
     full: [
       where,
@@ -80,6 +89,8 @@ export function tables(rows: readonly Row[], machine: Machine): { readonly full:
       ratios,
       '### CPU per event, canned answers (µs)',
       perEvent('replay'),
+      '### Where an event’s time goes, canned answers',
+      parts,
       '### CPU per event, live (µs)',
       perEvent('live'),
       '### The rest',
