@@ -33,10 +33,6 @@ export class KeyTreeDraft<V> {
     this.#draft = from.draft();
   }
 
-  has(key: string): boolean {
-    return this.#draft.get(key) !== undefined;
-  }
-
   set(key: string, value: V): void {
     const isNew = this.#draft.set(key, value);
     if (!isNew || this.#draft.isBefore === inByteOrder || !needsByteOrder(key)) return;
