@@ -1,11 +1,8 @@
 import { Observable, timer, type SchedulerLike, type Subscriber, type Subscription } from 'rxjs';
+import { AlarmClock, type Alarm } from './alarm-clock.ts';
 import { EtcdFault, toFault } from './faults.ts';
 import type { Renewal } from './link.ts';
 import type { Duplex } from './rpc.ts';
-import { SortedTree, type SortedTreeDraft } from '../sorted-tree/sorted-tree.ts';
-
-// Node runs a timer with a longer delay at once: for a TTL of months, over and over.
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export interface KeepAliveStreamOptions {
   /** Opens the stream: called with the first lease, and again after the last one had gone. */
@@ -26,9 +23,9 @@ interface KeptLease {
   readonly leaseId: string;
   readonly subscriber: Subscriber<Renewal>;
   ttlSeconds: number;
-  /** By the steady clock. */
-  dueMs: number;
-  /** By the scheduler's: in a machine that sleeps, the steady one may sleep too. */
+  /** Rings when it is to be renewed. */
+  alarm: Alarm | undefined;
+  /** When that is by the scheduler's clock: in a machine that sleeps, the steady one may sleep too. */
   dueAtMs: number;
   /** The renewals not answered yet: a stream answers a lease's renewals in their order. */
   readonly unanswered: SentRenewal[];
@@ -43,13 +40,11 @@ interface StreamState {
   readonly leases: Map<string, KeptLease>;
   /** The unanswered renewals of leases let go: taken up again, a lease must not take their answers for its own. */
   readonly former: Map<string, SentRenewal[]>;
-  /** Leases by when they are due: one timer serves them all. */
-  readonly due: SortedTreeDraft<number, Set<KeptLease>>;
+  readonly clock: AlarmClock;
   /** Runs while there is reason to believe that the member is silent. */
   silence: Subscription | undefined;
   /** When the last answer came, by the steady clock. */
   answeredMs: number;
-  alarm: { readonly atMs: number; readonly subscription: Subscription } | undefined;
   closed: boolean;
 }
 
@@ -72,7 +67,7 @@ export function keepAliveStream(
   const close = (state: StreamState): void => {
     if (current === state) current = undefined;
     state.closed = true;
-    state.alarm?.subscription.unsubscribe();
+    state.clock.cancelAll();
     state.silence?.unsubscribe();
     state.duplex.end();
     state.duplex.cancel();
@@ -116,8 +111,7 @@ export function keepAliveStream(
       duplex: options.open(),
       leases: new Map(),
       former: new Map(),
-      due: SortedTree.empty<number, Set<KeptLease>>((a, b) => a < b).draft(),
-      alarm: undefined,
+      clock: new AlarmClock(scheduler, steadyNowMs),
       silence: undefined,
       answeredMs: -Infinity,
       closed: false,
@@ -154,32 +148,20 @@ export function keepAliveStream(
     lease.subscriber.next({ ttlSeconds, sentAtMs: sent.sentAtMs, lateMs: sent.lateMs });
   };
 
-  const renewDue = (state: StreamState): void => {
-    state.alarm = undefined;
-    const now = steadyNowMs();
+  const renew = (state: StreamState, lease: KeptLease): void => {
+    suspectSilence(state, lease);
     const sentAtMs = scheduler.now();
-    for (let slot = firstDue(state); slot !== undefined && slot[0] <= now; slot = firstDue(state)) {
-      const [dueMs, leases] = slot;
-      state.due.delete(dueMs);
-      for (const lease of leases) {
-        suspectSilence(state, lease);
-        lease.unanswered.push({ sentAtMs, lateMs: Math.max(0, sentAtMs - lease.dueAtMs), steadyMs: now });
-        state.duplex.write({ ID: lease.leaseId });
-        schedule(state, lease, lease.ttlSeconds * (1000 / 3) * (1 - 0.1 * options.random()));
-      }
-    }
-    setAlarm(state);
+    const lateMs = Math.max(0, sentAtMs - lease.dueAtMs);
+    lease.unanswered.push({ sentAtMs, lateMs, steadyMs: steadyNowMs() });
+    state.duplex.write({ ID: lease.leaseId });
+    schedule(state, lease, lease.ttlSeconds * (1000 / 3) * (1 - 0.1 * options.random()));
   };
 
-  const setAlarm = (state: StreamState): void => {
-    const atMs = firstDue(state)?.[0];
-    if (atMs === undefined || (state.alarm !== undefined && state.alarm.atMs <= atMs)) return;
-    state.alarm?.subscription.unsubscribe();
-    const delayMs = Math.min(Math.max(0, atMs - steadyNowMs()), LONGEST_TIMER_MS);
-    const subscription = timer(delayMs, scheduler).subscribe(() => {
-      renewDue(state);
+  const schedule = (state: StreamState, lease: KeptLease, delayMs: number): void => {
+    lease.dueAtMs = scheduler.now() + delayMs;
+    lease.alarm = state.clock.set(delayMs, () => {
+      renew(state, lease);
     });
-    state.alarm = { atMs, subscription };
   };
 
   return (leaseId, ttlSeconds, firstDelayMs) =>
@@ -187,10 +169,9 @@ export function keepAliveStream(
       const state = (current ??= openStream());
       const unanswered = state.former.get(leaseId) ?? [];
       state.former.delete(leaseId);
-      const lease: KeptLease = { leaseId, subscriber, ttlSeconds, dueMs: 0, dueAtMs: 0, unanswered };
+      const lease: KeptLease = { leaseId, subscriber, ttlSeconds, alarm: undefined, dueAtMs: 0, unanswered };
       state.leases.set(leaseId, lease);
       schedule(state, lease, firstDelayMs);
-      setAlarm(state);
       return () => {
         if (state.closed || state.leases.get(leaseId) !== lease) return;
         forget(state, lease);
@@ -198,27 +179,9 @@ export function keepAliveStream(
         if (state.leases.size === 0) close(state);
       };
     });
-
-  function schedule(state: StreamState, lease: KeptLease, delayMs: number): void {
-    // Whole milliseconds, so that leases due together share a slot.
-    lease.dueMs = Math.ceil(steadyNowMs() + delayMs);
-    lease.dueAtMs = scheduler.now() + delayMs;
-    enter(state, lease);
-  }
-}
-
-function firstDue(state: StreamState): [dueMs: number, leases: Set<KeptLease>] | undefined {
-  return state.due.pairAfter(undefined);
-}
-
-function enter(state: StreamState, lease: KeptLease): void {
-  const slot = state.due.get(lease.dueMs);
-  if (slot === undefined) state.due.set(lease.dueMs, new Set([lease]));
-  else slot.add(lease);
 }
 
 function forget(state: StreamState, lease: KeptLease): void {
   state.leases.delete(lease.leaseId);
-  const slot = state.due.get(lease.dueMs);
-  if (slot?.delete(lease) === true && slot.size === 0) state.due.delete(lease.dueMs);
+  if (lease.alarm !== undefined) state.clock.cancel(lease.alarm);
 }

@@ -1,6 +1,6 @@
 import {
   NEVER,
-  type Observable,
+  Observable,
   combineLatest,
   concat,
   concatWith,
@@ -38,6 +38,9 @@ export interface DesiredOptions<T> {
  * A value that does not encode is an error.
  */
 export function desired$<T>({ entries, codec, ready$ }: DesiredOptions<T>): Observable<Desired<T>> {
+  if (ready$ === undefined && !entries.some(([, source]) => isObservable(source))) {
+    return fixed$(entries as [string, T][], codec);
+  }
   // Keys of one source change together, so it is subscribed to once.
   const sources = [...new Set(entries.map(([, source]) => source))];
   const latest$ = combineLatest(
@@ -64,6 +67,13 @@ export function desired$<T>({ entries, codec, ready$ }: DesiredOptions<T>): Obse
     }),
     takeWhile((desired) => desired !== undefined),
   );
+}
+
+function fixed$<T>(entries: readonly (readonly [key: string, value: T])[], codec: Codec<T>): Observable<Desired<T>> {
+  return new Observable((subscriber) => {
+    const bytes = entries.map(([key, value]) => encode(codec, key, value));
+    subscriber.next({ status: 'present', values: entries.map(([, value]) => value), bytes });
+  });
 }
 
 /** The bytes of a value, or a thrown `invalid-argument`. */

@@ -5,6 +5,7 @@ import { EtcdFault, fatalError } from '../etcd/faults.ts';
 import type { Link, TxnRequest, WatchMessage } from '../etcd/link.ts';
 import type { Desired, PresentValues } from './desired.ts';
 import {
+  entryToKeep,
   equalBytes,
   isOwn,
   planKeys,
@@ -249,7 +250,7 @@ function seenFromWatch(known: SeenKey, message: WatchMessage, startRevision: num
       if (event.type === 'put' && event.modRevision === told.entry?.modRevision) told = { ...told, watched: true };
       continue;
     }
-    const entry = event.type === 'put' ? event : undefined;
+    const entry = event.type === 'put' ? entryToKeep(event) : undefined;
     told = { asOf: event.modRevision, entry, watched: true };
   }
   return told;

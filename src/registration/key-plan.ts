@@ -16,10 +16,12 @@ export interface RegisteredKey {
   readonly namespaceBytes: number;
 }
 
+export type SeenEntry = Pick<WireEntry, 'value' | 'lease' | 'modRevision'>;
+
 /** What is known of a key: what it held at the revision `asOf`. */
 export interface SeenKey {
   readonly asOf: number;
-  readonly entry: Pick<WireEntry, 'value' | 'lease' | 'modRevision'> | undefined;
+  readonly entry: SeenEntry | undefined;
   /** Told by the watch, and not only by the answer to a write. */
   readonly watched: boolean;
 }
@@ -92,7 +94,8 @@ export function seenAfter(
     const before = seen?.[index];
     if (before !== undefined && before.asOf >= asOf) return before;
     if (operations[0]?.type === 'get') {
-      const entry = answer.results[index]?.[0];
+      const found = answer.results[index]?.[0];
+      const entry = found && entryToKeep(found);
       // What the watch told of, it does not tell again.
       const watched = before?.watched === true && before.entry?.modRevision === entry?.modRevision;
       return { asOf, entry, watched };
@@ -111,6 +114,11 @@ export function seenAfter(
         return before === undefined ? { asOf, entry: undefined, watched: false } : { ...before, asOf };
     }
   });
+}
+
+/** A value off the wire is a view of what the socket read, 64 kB that would be kept for each of ten thousand keys. */
+export function entryToKeep({ value, lease, modRevision }: SeenEntry): SeenEntry {
+  return { value: new Uint8Array(value), lease, modRevision };
 }
 
 export function isOwn({ leaseId, formerLeases }: Situation, lease: string): boolean {

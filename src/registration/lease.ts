@@ -2,8 +2,8 @@ import { Observable, distinctUntilChanged, map } from 'rxjs';
 import { resolveClient } from '../etcd/connection.ts';
 import type { EtcdClient } from '../etcd/etcd3-client.ts';
 import { leaseArguments, type LeaseOptions } from './arguments.ts';
-import { holdLease } from './held-lease.ts';
-import type { LeaseState } from './lease-state.ts';
+import { HeldLease } from './held-lease.ts';
+import { isSameLease, type LeaseState } from './lease-state.ts';
 
 /**
  * A lease that lives as long as the subscription: to put keys of one's own under it.
@@ -36,19 +36,11 @@ export function lease$(client: EtcdClient, options: LeaseOptions = {}): Observab
   const { connection } = resolveClient(client);
   const settings = leaseArguments(options);
   return new Observable<LeaseState>((subscriber) =>
-    holdLease({ connection, ...settings })
-      .state$.pipe(
+    new HeldLease({ connection, ...settings }).state$
+      .pipe(
         map(({ lease }) => lease),
-        distinctUntilChanged(isSame),
+        distinctUntilChanged(isSameLease),
       )
       .subscribe(subscriber),
   );
-}
-
-function isSame(a: LeaseState, b: LeaseState): boolean {
-  if (a.status === 'granting' && b.status === 'granting') return a.attempt === b.attempt && a.cause === b.cause;
-  if (a.status === 'granted' && b.status === 'granted') {
-    return a.leaseId === b.leaseId && a.ttlSeconds === b.ttlSeconds && a.renewalLateMs === b.renewalLateMs;
-  }
-  return a.status === 'suspended' && b.status === 'suspended' && a.leaseId === b.leaseId;
 }

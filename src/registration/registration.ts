@@ -1,5 +1,4 @@
 import {
-  NEVER,
   Observable,
   ReplaySubject,
   Subscription,
@@ -15,8 +14,9 @@ import type { Connection, Link } from '../etcd/link.ts';
 import type { LeaseOptions } from './arguments.ts';
 import { desired$, encode, type Desired, type PresentValues, type ValueSource } from './desired.ts';
 import { heldKeys$, type KeyMemory, type KeyState } from './held-keys.ts';
-import { holdLease, type HeldLeaseState } from './held-lease.ts';
+import { HeldLease, type HeldLeaseState } from './held-lease.ts';
 import type { ConflictPolicy, RegisteredKey } from './key-plan.ts';
+import { isSameLease } from './lease-state.ts';
 import { longTimer$ } from './long-timer.ts';
 import { nextState, type RegistrationState } from './registration-state.ts';
 
@@ -38,12 +38,14 @@ export function registration$<T>(options: RegistrationOptions<T>): Observable<Re
   const { connection, keys, sources, codec, scheduler, random } = options;
   const names = keys.map(({ name }) => name);
   return new Observable<RegistrationState<T>>((subscriber) => {
-    const lease = holdLease({ connection, ttlSeconds: options.ttlSeconds, scheduler, random });
+    const lease = new HeldLease({ connection, ttlSeconds: options.ttlSeconds, scheduler, random });
     const desired = new ReplaySubject<Desired<T>>(1);
-    const keyStates = new ReplaySubject<KeyState<T>>(1);
     const memory: KeyMemory = { everHeld: false, repairs: 0, disturbedAtMs: -Infinity, formerLeases: new Set() };
     let leaseState: HeldLeaseState | undefined;
     let keyState: KeyState<T> | undefined;
+    // Only while somebody leaves and waits for it.
+    let keyStates: ReplaySubject<KeyState<T>> | undefined;
+    let lastKeyState: KeyState<T> | undefined;
     let present: PresentValues<T> | undefined;
     let last: RegistrationState<T> | undefined;
     let leaving = false;
@@ -85,13 +87,15 @@ export function registration$<T>(options: RegistrationOptions<T>): Observable<Re
           policy: options.onConflict,
           confirm: options.confirm,
           memory,
-          onDoubt: lease.recheck,
+          onDoubt: () => {
+            lease.recheck();
+          },
           scheduler,
           random,
         }).subscribe({
           next: (state) => {
-            keyState = state;
-            keyStates.next(state);
+            keyState = lastKeyState = state;
+            keyStates?.next(state);
             publish();
           },
           error,
@@ -119,6 +123,8 @@ export function registration$<T>(options: RegistrationOptions<T>): Observable<Re
         error(cause);
         return;
       }
+      keyStates = new ReplaySubject<KeyState<T>>(1);
+      if (lastKeyState !== undefined) keyStates.next(lastKeyState);
       desired.next(marked ?? { status: 'absent' });
       const done$ = keyStates.pipe(
         filter((state) =>
@@ -140,7 +146,7 @@ export function registration$<T>(options: RegistrationOptions<T>): Observable<Re
       place?.subscription.unsubscribe();
       // First the revoke, which holds the connection; then the renewals.
       subscriber.add(
-        lease.release$.subscribe((confirmed) => {
+        lease.release$().subscribe((confirmed) => {
           subscriber.next({ status: 'deregistered', confirmed });
           subscriber.complete();
         }),
@@ -162,12 +168,10 @@ export function registration$<T>(options: RegistrationOptions<T>): Observable<Re
     subscriber.add(() => place?.subscription.unsubscribe());
     subscriber.add(leasing);
     subscriber.add(running);
-    running.add(
-      from(options.until ?? NEVER)
-        .pipe(take(1))
-        .subscribe({ next: leave, error }),
-    );
-    if (hasEnded()) return;
+    if (options.until !== undefined) {
+      running.add(from(options.until).pipe(take(1)).subscribe({ next: leave, error }));
+      if (hasEnded()) return;
+    }
     running.add(
       desired$({
         entries: names.map((name, index) => [name, sources[index] as ValueSource<T>]),
@@ -186,6 +190,9 @@ export function registration$<T>(options: RegistrationOptions<T>): Observable<Re
     leasing.add(
       lease.state$.subscribe({
         next: (state) => {
+          // Ten thousand leases are renewed all the time, and nothing is new about them.
+          if (leaseState !== undefined && leaseState.link === state.link && isSameLease(leaseState.lease, state.lease))
+            return;
           leaseState = state;
           settle(state);
           publish();

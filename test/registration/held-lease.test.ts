@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from 'vitest';
 import { VirtualTimeScheduler } from 'rxjs';
 import { EtcdFault } from '../../src/etcd/faults.ts';
-import { holdLease, type HeldLease } from '../../src/registration/held-lease.ts';
+import { HeldLease } from '../../src/registration/held-lease.ts';
 import type { LeaseState } from '../../src/registration/lease-state.ts';
 import { fakeEtcd, seeded, type FakeEtcd } from './fake-connection.ts';
 
@@ -22,7 +22,7 @@ function runTo(atMs: number): void {
 }
 
 function hold(ttlSeconds = 9): { readonly held: HeldLease; readonly unsubscribe: () => void } {
-  const held = holdLease({ connection: etcd.connection, ttlSeconds, scheduler: time, random: seeded() });
+  const held = new HeldLease({ connection: etcd.connection, ttlSeconds, scheduler: time, random: seeded() });
   const subscription = held.state$.subscribe(({ lease }) => states.push(lease));
   return {
     held,
@@ -48,7 +48,7 @@ test('granted, and renewed at a third of the TTL for ever', () => {
 test('first renewals are spread over a third of the TTL', () => {
   const random = seeded();
   for (let index = 0; index < 300; index++) {
-    holdLease({ connection: etcd.connection, ttlSeconds: 9, scheduler: time, random }).state$.subscribe();
+    new HeldLease({ connection: etcd.connection, ttlSeconds: 9, scheduler: time, random }).state$.subscribe();
   }
   etcd.up();
   const perSecond: number[] = [];
@@ -143,7 +143,7 @@ test('failed grants are retried for ever with growing, bounded delays', () => {
 test('what retrying cannot cure is an error', () => {
   etcd.grantFaults.push(new EtcdFault('invalid-request', 'too large lease TTL'));
   let error: unknown;
-  holdLease({ connection: etcd.connection, ttlSeconds: 9, scheduler: time, random: seeded() }).state$.subscribe({
+  new HeldLease({ connection: etcd.connection, ttlSeconds: 9, scheduler: time, random: seeded() }).state$.subscribe({
     error: (cause: unknown) => (error = cause),
   });
   etcd.up();
@@ -198,14 +198,14 @@ test('release tells whether etcd confirmed it', () => {
   etcd.up();
   runTo(1000);
   const told: boolean[] = [];
-  held.release$.subscribe((confirmed) => told.push(confirmed));
+  held.release$().subscribe((confirmed) => told.push(confirmed));
   runTo(1100);
   expect(told).toEqual([true]);
 
   const other = hold();
   runTo(2000);
   etcd.down();
-  other.held.release$.subscribe((confirmed) => told.push(confirmed));
+  other.held.release$().subscribe((confirmed) => told.push(confirmed));
   runTo(20_000);
   expect(told).toEqual([true, false]);
 });
@@ -223,7 +223,7 @@ test('a recheck finds a revoked lease at once', () => {
 test('a thousand leases lost together do not come back in the same instant', () => {
   const random = seeded();
   for (let index = 0; index < 1000; index++) {
-    holdLease({ connection: etcd.connection, ttlSeconds: 9, scheduler: time, random }).state$.subscribe();
+    new HeldLease({ connection: etcd.connection, ttlSeconds: 9, scheduler: time, random }).state$.subscribe();
   }
   etcd.up();
   runTo(1000);
