@@ -7,54 +7,64 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** Something to be done at its time. */
 export interface Alarm {
-  readonly dueMs: number;
-  readonly serial: number;
-  readonly ring: () => void;
+  /** When it rings, by the clock's own time; `undefined` when it is not set. The clock's to write. */
+  ringsAtMs: number | undefined;
+  ring(): void;
 }
 
-/** Any number of alarms with one timer: ten thousand leases are renewed and watched over by one. */
+/**
+ * Any number of alarms with one timer: ten thousand leases are renewed and watched over by one. Alarms that may ring a
+ * little late ring together, as timers of an operating system do: to wake up costs more than most of what is to be done.
+ */
 export class AlarmClock {
   readonly #scheduler: SchedulerLike;
-  readonly #nowMs: () => number;
-  #alarms: SortedTreeDraft<Alarm, Alarm>;
-  #serial = 0;
+  /** A clock that is never set back, as the scheduler's can be. */
+  readonly nowMs: () => number;
+  readonly #alarms: SortedTreeDraft<number, Set<Alarm>> = SortedTree.empty<number, Set<Alarm>>(isBefore).draft();
   #timer: { readonly atMs: number; readonly subscription: Subscription } | undefined;
+  /** Up to when all have rung, or are about to. */
+  #rungMs = -Infinity;
 
-  /** @param nowMs a clock that is never set back. */
-  constructor(scheduler: SchedulerLike, nowMs: () => number) {
+  constructor(scheduler: SchedulerLike, nowMs: () => number = steadyClock(scheduler)) {
     this.#scheduler = scheduler;
-    this.#nowMs = nowMs;
-    this.#alarms = noAlarms();
+    this.nowMs = nowMs;
   }
 
-  /** Calls `ring` once, after `delayMs`, in whole milliseconds so that those due together ring together. */
-  set(delayMs: number, ring: () => void): Alarm {
-    const alarm = { dueMs: Math.ceil(this.#nowMs() + delayMs), serial: this.#serial++, ring };
-    this.#alarms.set(alarm, alarm);
+  /** Rings once, after `delayMs` and up to `slackMs` later. One that is set already is set anew. */
+  set(alarm: Alarm, delayMs: number, slackMs: number = 0): void {
+    this.cancel(alarm);
+    // The same times for all whose slack is alike: multiples of a power of two.
+    const gridMs = 2 ** Math.max(0, Math.floor(Math.log2(slackMs)));
+    const dueMs = Math.ceil((this.nowMs() + Math.max(0, delayMs)) / gridMs) * gridMs;
+    // What is set while others ring rings another time: or two that set each other would ring for ever.
+    const atMs = Math.max(dueMs, this.#rungMs + 1);
+    const others = this.#alarms.get(atMs);
+    if (others === undefined) this.#alarms.set(atMs, new Set([alarm]));
+    else others.add(alarm);
+    alarm.ringsAtMs = atMs;
     this.#setTimer();
-    return alarm;
   }
 
-  /** Nothing happens if it has rung. */
+  /** Nothing happens if it is not set. */
   cancel(alarm: Alarm): void {
-    this.#alarms.delete(alarm);
+    const atMs = alarm.ringsAtMs;
+    if (atMs === undefined) return;
+    alarm.ringsAtMs = undefined;
+    const alike = this.#alarms.get(atMs);
+    if (alike?.delete(alarm) !== true || alike.size > 0) return;
+    this.#alarms.delete(atMs);
     if (this.#alarms.size === 0) this.#stopTimer();
   }
 
-  cancelAll(): void {
-    this.#alarms = noAlarms();
-    this.#stopTimer();
-  }
-
   #setTimer(): void {
-    const first = this.#first();
-    if (first === undefined || (this.#timer !== undefined && this.#timer.atMs <= first.dueMs)) return;
+    const atMs = this.#first()?.[0];
+    if (atMs === undefined || (this.#timer !== undefined && this.#timer.atMs <= atMs)) return;
     this.#stopTimer();
-    const delayMs = Math.min(Math.max(0, first.dueMs - this.#nowMs()), LONGEST_TIMER_MS);
+    const delayMs = Math.min(Math.max(0, atMs - this.nowMs()), LONGEST_TIMER_MS);
     const subscription = timer(delayMs, this.#scheduler).subscribe(() => {
       this.#ringDue();
     });
-    this.#timer = { atMs: first.dueMs, subscription };
+    this.#timer = { atMs, subscription };
   }
 
   #stopTimer(): void {
@@ -64,22 +74,25 @@ export class AlarmClock {
 
   #ringDue(): void {
     this.#timer = undefined;
-    const nowMs = this.#nowMs();
-    // What is set while ringing rings another time.
-    const serial = this.#serial;
+    this.#rungMs = Math.floor(this.nowMs());
     try {
-      for (let alarm = this.#first(); alarm !== undefined; alarm = this.#first()) {
-        if (alarm.dueMs > nowMs || alarm.serial >= serial) break;
-        this.#alarms.delete(alarm);
-        alarm.ring();
+      for (let due = this.#first(); due !== undefined && due[0] <= this.#rungMs; due = this.#first()) {
+        const [atMs, alarms] = due;
+        // Also of those that are cancelled by others that ring: a set leaves them out.
+        for (const alarm of alarms) {
+          alarms.delete(alarm);
+          alarm.ringsAtMs = undefined;
+          alarm.ring();
+        }
+        this.#alarms.delete(atMs);
       }
     } finally {
       this.#setTimer();
     }
   }
 
-  #first(): Alarm | undefined {
-    return this.#alarms.pairAfter(undefined)?.[0];
+  #first(): [atMs: number, alarms: Set<Alarm>] | undefined {
+    return this.#alarms.pairAfter(undefined);
   }
 }
 
@@ -88,17 +101,10 @@ const clocks = new WeakMap<SchedulerLike, AlarmClock>();
 /** The one clock of all who wait on a scheduler. */
 export function alarmClockOf(scheduler: SchedulerLike): AlarmClock {
   let clock = clocks.get(scheduler);
-  if (clock === undefined) {
-    clock = new AlarmClock(scheduler, steadyClock(scheduler));
-    clocks.set(scheduler, clock);
-  }
+  if (clock === undefined) clocks.set(scheduler, (clock = new AlarmClock(scheduler)));
   return clock;
 }
 
-function noAlarms(): SortedTreeDraft<Alarm, Alarm> {
-  return SortedTree.empty<Alarm, Alarm>(isBefore).draft();
-}
-
-function isBefore(a: Alarm, b: Alarm): boolean {
-  return a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.serial < b.serial);
+function isBefore(a: number, b: number): boolean {
+  return a < b;
 }

@@ -19,28 +19,54 @@ interface SentRenewal extends Omit<Renewal, 'ttlSeconds'> {
   readonly steadyMs: number;
 }
 
-interface KeptLease {
+/** Rings when it is to be renewed. */
+class KeptLease implements Alarm {
   readonly leaseId: string;
   readonly subscriber: Subscriber<Renewal>;
   ttlSeconds: number;
-  /** Rings when it is to be renewed. */
-  alarm: Alarm | undefined;
-  /** When that is by the scheduler's clock: in a machine that sleeps, the steady one may sleep too. */
-  dueAtMs: number;
+  ringsAtMs: number | undefined = undefined;
+  /** When it is to be renewed at the latest, by the scheduler's clock: in a machine that sleeps, the steady one may too. */
+  dueAtMs = 0;
   /** The renewals not answered yet: a stream answers a lease's renewals in their order. */
-  readonly unanswered: SentRenewal[];
+  unanswered: readonly SentRenewal[];
+  readonly #renew: (lease: KeptLease) => void;
+
+  constructor(
+    leaseId: string,
+    subscriber: Subscriber<Renewal>,
+    ttlSeconds: number,
+    unanswered: readonly SentRenewal[],
+    renew: (lease: KeptLease) => void,
+  ) {
+    this.leaseId = leaseId;
+    this.subscriber = subscriber;
+    this.ttlSeconds = ttlSeconds;
+    this.unanswered = unanswered;
+    this.#renew = renew;
+  }
+
+  ring(): void {
+    this.#renew(this);
+  }
 }
+
+const NONE: readonly SentRenewal[] = [];
 
 // Less is no silence: a cluster that elects a leader answers nobody for a second or two.
 const SILENCE_MS = 2500;
 const SILENCE_GRACE_MS = 200;
 
+/** Renewals may be this much earlier than a third of the TTL, in parts of it, so that leases drift apart. */
+const SPREAD = 0.1;
+
+/** And this much, so that many are sent at once. */
+const SLACK = 1 / 32;
+
 interface StreamState {
   readonly duplex: Duplex;
   readonly leases: Map<string, KeptLease>;
   /** The unanswered renewals of leases let go: taken up again, a lease must not take their answers for its own. */
-  readonly former: Map<string, SentRenewal[]>;
-  readonly clock: AlarmClock;
+  readonly former: Map<string, readonly SentRenewal[]>;
   /** Runs while there is reason to believe that the member is silent. */
   silence: Subscription | undefined;
   /** When the last answer came, by the steady clock. */
@@ -62,12 +88,13 @@ export function keepAliveStream(
   options: KeepAliveStreamOptions,
 ): (leaseId: string, ttlSeconds: number, firstDelayMs: number) => Observable<Renewal> {
   const { scheduler, steadyNowMs } = options;
+  const clock = new AlarmClock(scheduler, steadyNowMs);
   let current: StreamState | undefined;
 
   const close = (state: StreamState): void => {
     if (current === state) current = undefined;
     state.closed = true;
-    state.clock.cancelAll();
+    for (const lease of state.leases.values()) clock.cancel(lease);
     state.silence?.unsubscribe();
     state.duplex.end();
     state.duplex.cancel();
@@ -111,7 +138,6 @@ export function keepAliveStream(
       duplex: options.open(),
       leases: new Map(),
       former: new Map(),
-      clock: new AlarmClock(scheduler, steadyNowMs),
       silence: undefined,
       answeredMs: -Infinity,
       closed: false,
@@ -134,13 +160,16 @@ export function keepAliveStream(
 
   const receive = (state: StreamState, leaseId: string, ttlSeconds: number): void => {
     const lease = state.leases.get(leaseId);
-    const unanswered = lease?.unanswered ?? state.former.get(leaseId);
-    const sent = unanswered?.shift();
-    if (lease === undefined && unanswered?.length === 0) state.former.delete(leaseId);
-    if (lease === undefined || sent === undefined) return;
+    const [sent, ...unanswered] = lease?.unanswered ?? state.former.get(leaseId) ?? NONE;
+    if (lease === undefined) {
+      if (unanswered.length > 0) state.former.set(leaseId, unanswered);
+      else state.former.delete(leaseId);
+      return;
+    }
+    if (sent === undefined) return;
+    lease.unanswered = unanswered.length > 0 ? unanswered : NONE;
     if (ttlSeconds <= 0) {
       forget(state, lease);
-      if (state.leases.size === 0) close(state);
       lease.subscriber.error(new EtcdFault('lease-gone', `lease ${leaseId} expired or was revoked`));
       return;
     }
@@ -148,40 +177,41 @@ export function keepAliveStream(
     lease.subscriber.next({ ttlSeconds, sentAtMs: sent.sentAtMs, lateMs: sent.lateMs });
   };
 
-  const renew = (state: StreamState, lease: KeptLease): void => {
+  const forget = (state: StreamState, lease: KeptLease): void => {
+    state.leases.delete(lease.leaseId);
+    clock.cancel(lease);
+    if (state.leases.size === 0) close(state);
+  };
+
+  /** Sends the renewal that is due. The lease is of the present stream: with a stream its alarms end. */
+  const renew = (lease: KeptLease): void => {
+    const state = current as StreamState;
     suspectSilence(state, lease);
     const sentAtMs = scheduler.now();
     const lateMs = Math.max(0, sentAtMs - lease.dueAtMs);
-    lease.unanswered.push({ sentAtMs, lateMs, steadyMs: steadyNowMs() });
+    lease.unanswered = [...lease.unanswered, { sentAtMs, lateMs, steadyMs: steadyNowMs() }];
     state.duplex.write({ ID: lease.leaseId });
-    schedule(state, lease, lease.ttlSeconds * (1000 / 3) * (1 - 0.1 * options.random()));
+    const thirdMs = lease.ttlSeconds * (1000 / 3);
+    schedule(lease, thirdMs * (1 - SLACK - SPREAD * options.random()), thirdMs * SLACK);
   };
 
-  const schedule = (state: StreamState, lease: KeptLease, delayMs: number): void => {
-    lease.dueAtMs = scheduler.now() + delayMs;
-    lease.alarm = state.clock.set(delayMs, () => {
-      renew(state, lease);
-    });
+  const schedule = (lease: KeptLease, delayMs: number, slackMs: number): void => {
+    lease.dueAtMs = scheduler.now() + delayMs + slackMs;
+    clock.set(lease, delayMs, slackMs);
   };
 
   return (leaseId, ttlSeconds, firstDelayMs) =>
     new Observable<Renewal>((subscriber) => {
       const state = (current ??= openStream());
-      const unanswered = state.former.get(leaseId) ?? [];
+      const lease = new KeptLease(leaseId, subscriber, ttlSeconds, state.former.get(leaseId) ?? NONE, renew);
       state.former.delete(leaseId);
-      const lease: KeptLease = { leaseId, subscriber, ttlSeconds, alarm: undefined, dueAtMs: 0, unanswered };
       state.leases.set(leaseId, lease);
-      schedule(state, lease, firstDelayMs);
+      const slackMs = firstDelayMs * SLACK;
+      schedule(lease, firstDelayMs - slackMs, slackMs);
       return () => {
         if (state.closed || state.leases.get(leaseId) !== lease) return;
-        forget(state, lease);
         if (lease.unanswered.length > 0) state.former.set(leaseId, lease.unanswered);
-        if (state.leases.size === 0) close(state);
+        forget(state, lease);
       };
     });
-}
-
-function forget(state: StreamState, lease: KeptLease): void {
-  state.leases.delete(lease.leaseId);
-  if (lease.alarm !== undefined) state.clock.cancel(lease.alarm);
 }

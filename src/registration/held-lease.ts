@@ -2,7 +2,6 @@ import {
   AsyncSubject,
   EMPTY,
   Observable,
-  Subscription,
   catchError,
   concatMap,
   defer,
@@ -11,6 +10,7 @@ import {
   timer,
   type SchedulerLike,
   type Subscriber,
+  type Subscription,
 } from 'rxjs';
 import { alarmClockOf, type Alarm, type AlarmClock } from '../etcd/alarm-clock.ts';
 import { backoffDelayMs } from '../etcd/backoff.ts';
@@ -19,7 +19,6 @@ import type { Connection, Link, LinkState, Renewal } from '../etcd/link.ts';
 import { newLeaseId } from './lease-id.ts';
 import type { LeaseState } from './lease-state.ts';
 import { revoke$ } from './revoke.ts';
-
 export interface HoldLeaseOptions {
   readonly connection: Connection;
   readonly ttlSeconds: number;
@@ -33,6 +32,13 @@ export interface HeldLeaseState {
   readonly link: Link | undefined;
 }
 
+interface Trouble {
+  readonly attempt: number;
+  readonly cause?: Error;
+}
+
+const NO_TROUBLE: Trouble = { attempt: 0 };
+
 interface Lease {
   readonly id: string;
   ttlSeconds: number;
@@ -41,7 +47,7 @@ interface Lease {
   lateMs: number;
   /** It was granted to somebody else, under the same id. */
   isForeign: boolean;
-  /** The last grant sent. It is never cancelled: a revoke must know that it is through. */
+  /** The last grant sent, until it came through. It is never cancelled: a revoke must know that it is through. */
   grant$: Observable<unknown>;
 }
 
@@ -49,24 +55,29 @@ interface Lease {
  * A lease held for one subscriber: granted, renewed, granted anew when lost, revoked in the end.
  *
  * Written by hand and not with operators: ten thousand of them are held by one process, and each operator on the way
- * would keep a kilobyte.
+ * would keep half a kilobyte.
  *
  * @source https://etcd.io/docs/v3.5/learning/api/#lease-api
  */
-export class HeldLease {
+export class HeldLease implements Alarm {
   /** For one subscriber. Unsubscribing revokes the lease in the background, unless it was released. */
   readonly state$: Observable<HeldLeaseState>;
+  /** As an alarm it rings when the lease is to be doubted, or a little before. */
+  ringsAtMs: number | undefined = undefined;
   readonly #options: HoldLeaseOptions;
   readonly #clock: AlarmClock;
   #subscriber: Subscriber<HeldLeaseState> | undefined;
   #lease: Lease | undefined;
-  #trouble: { readonly attempt: number; readonly cause?: Error } = { attempt: 0 };
+  #trouble: Trouble = NO_TROUBLE;
   #suspendedSinceMs: number | undefined;
-  /** What goes on over the present link, until it fails or another link comes. */
-  #phase = new Subscription();
-  #renewals: Subscription | undefined;
-  #doubt: Alarm | undefined;
-  #renewAtOnce: (() => void) | undefined;
+  /** Counts what is begun: over a link, and after a fault of it. Whoever tells of it looks whether it still goes on. */
+  #phase = 0;
+  /** What goes on: a grant, or renewals, or the wait after a fault. */
+  #running: Subscription | undefined;
+  /** Where the lease is being renewed. */
+  #renewedOn: Link | undefined;
+  /** When the lease is to be doubted, by the time of the clock. */
+  #doubtAtMs = 0;
 
   constructor(options: HoldLeaseOptions) {
     this.#options = options;
@@ -78,7 +89,7 @@ export class HeldLease {
 
   /** Renews at once: there is reason to doubt that the lease lives. */
   recheck(): void {
-    this.#renewAtOnce?.();
+    if (this.#renewedOn !== undefined && this.#lease !== undefined) this.#renew(this.#renewedOn, this.#lease, 0);
   }
 
   /** Revokes the lease, and emits once, whether etcd confirmed it: see {@link revoke$}. Goes on when unsubscribed. */
@@ -86,7 +97,7 @@ export class HeldLease {
     return defer(() => {
       const revoked = this.#lease;
       this.#lease = undefined;
-      if (revoked === undefined || revoked.grant$ === EMPTY) return of(true);
+      if (revoked === undefined) return of(true);
       const done = new AsyncSubject<boolean>();
       const { connection, scheduler, random } = this.#options;
       revoke$({
@@ -105,10 +116,10 @@ export class HeldLease {
 
   #start(subscriber: Subscriber<HeldLeaseState>): void {
     this.#subscriber = subscriber;
-    // Before all else: the revoke takes hold of the connection while it is still open.
-    subscriber.add(() => this.release$().subscribe());
     subscriber.add(() => {
-      this.#phase.unsubscribe();
+      // Before all else: the revoke takes hold of the connection while it is still open.
+      this.release$().subscribe();
+      this.#nextPhase();
     });
     this.#tell(this.#granting(), undefined);
     if (subscriber.closed) return;
@@ -129,38 +140,46 @@ export class HeldLease {
   }
 
   #onLinkState(state: LinkState): void {
-    const phase = this.#nextPhase();
+    this.#nextPhase();
     if (state.status === 'down') this.#tell(this.#failed(state.cause), undefined);
-    else this.#attempt(phase, state.link);
+    else this.#attempt(state.link);
   }
 
-  #nextPhase(): Subscription {
-    this.#phase.unsubscribe();
-    this.#phase = new Subscription(() => {
-      this.#renewAtOnce = undefined;
-      this.#renewals = undefined;
-      this.#stopDoubting();
+  #nextPhase(): void {
+    this.#phase += 1;
+    this.#renewedOn = undefined;
+    this.#clock.cancel(this);
+    this.#running?.unsubscribe();
+    this.#running = undefined;
+  }
+
+  /** Runs this, and nothing else, until it fails or another phase begins. What it tells, it tells of this phase. */
+  #run<T>(source$: Observable<T>, link: Link, next: (value: T) => void): void {
+    this.#running?.unsubscribe();
+    this.#running = undefined;
+    const phase = this.#phase;
+    const subscription = source$.subscribe({
+      next,
+      error: (error: unknown) => {
+        this.#onFault(link, error);
+      },
     });
-    return this.#phase;
+    // It may have gone on to something else by now.
+    if (this.#phase === phase) this.#running ??= subscription;
+    else subscription.unsubscribe();
   }
 
-  #attempt(phase: Subscription, link: Link): void {
+  #attempt(link: Link): void {
     if (this.#lease?.renewedAtMs !== undefined) {
-      this.#keep(phase, link, this.#lease, false);
+      this.#keep(link, this.#lease, false);
       return;
     }
+    const phase = this.#phase;
     this.#tell(this.#granting(), link);
-    if (phase.closed) return;
-    phase.add(
-      this.#grant$(link).subscribe({
-        next: (lease) => {
-          this.#keep(phase, link, lease, true);
-        },
-        error: (error: unknown) => {
-          this.#onFault(link, error);
-        },
-      }),
-    );
+    if (this.#phase !== phase) return;
+    this.#run(this.#grant$(link), link, (lease) => {
+      this.#keep(link, lease, true);
+    });
   }
 
   #grant$(link: Link): Observable<Lease> {
@@ -182,6 +201,7 @@ export class HeldLease {
         concatMap((grant) => {
           asked.ttlSeconds = grant.ttlSeconds;
           asked.renewedAtMs = sentAtMs;
+          asked.grant$ = EMPTY;
           return of(asked);
         }),
         // An earlier grant came through, and its answer did not. The first renewal tells the rest.
@@ -199,77 +219,61 @@ export class HeldLease {
   }
 
   /** Renews and judges; a grant just answered (`fresh`) needs no renewal yet. */
-  #keep(phase: Subscription, link: Link, lease: Lease, fresh: boolean): void {
+  #keep(link: Link, lease: Lease, fresh: boolean): void {
     const { random, scheduler } = this.#options;
+    const phase = this.#phase;
     let firstDelayMs = 0;
     if (fresh && lease.renewedAtMs !== undefined) {
       // Counted from when the grant was sent: its answer may have taken a good part of the TTL.
       const thirdMs = (lease.ttlSeconds * 1000) / 3;
       firstDelayMs = Math.max(0, lease.renewedAtMs + (1 - random()) * thirdMs - scheduler.now());
-      this.#judge(phase, link, lease, lease.renewedAtMs);
-      if (phase.closed) return;
+      this.#judge(link, lease, lease.renewedAtMs);
+      if (this.#phase !== phase) return;
     }
-    this.#renewAtOnce = () => {
-      this.#renew(phase, link, lease, 0);
-    };
-    this.#renew(phase, link, lease, firstDelayMs);
+    this.#renewedOn = link;
+    this.#renew(link, lease, firstDelayMs);
   }
 
-  #renew(phase: Subscription, link: Link, lease: Lease, firstDelayMs: number): void {
-    this.#renewals?.unsubscribe();
-    const renewals = new Subscription();
-    this.#renewals = renewals;
-    phase.add(renewals);
-    let renewal$: Observable<Renewal>;
-    try {
-      renewal$ = link.keepAlive$(lease.id, lease.ttlSeconds, firstDelayMs);
-    } catch (error) {
-      this.#onFault(link, error);
-      return;
-    }
-    renewals.add(
-      renewal$.subscribe({
-        next: (renewal) => {
-          this.#onRenewal(phase, link, lease, renewal);
-        },
-        error: (error: unknown) => {
-          this.#onFault(link, error);
-        },
-      }),
-    );
+  #renew(link: Link, lease: Lease, firstDelayMs: number): void {
+    const renewal$ = defer(() => link.keepAlive$(lease.id, lease.ttlSeconds, firstDelayMs));
+    this.#run(renewal$, link, (renewal) => {
+      this.#onRenewal(link, lease, renewal);
+    });
   }
 
-  #onRenewal(phase: Subscription, link: Link, lease: Lease, { ttlSeconds, sentAtMs, lateMs }: Renewal): void {
+  #onRenewal(link: Link, lease: Lease, { ttlSeconds, sentAtMs, lateMs }: Renewal): void {
     lease.ttlSeconds = ttlSeconds;
     // In the future: the clock was set back since.
     const isInFuture = (lease.renewedAtMs ?? 0) > this.#options.scheduler.now();
     lease.renewedAtMs = isInFuture ? sentAtMs : Math.max(lease.renewedAtMs ?? 0, sentAtMs);
     lease.lateMs = lateMs >= (ttlSeconds * 1000) / 6 ? lateMs : 0;
-    this.#judge(phase, link, lease, lease.renewedAtMs);
+    this.#judge(link, lease, lease.renewedAtMs);
   }
 
   /** Believes in the lease until two thirds of the TTL are over: then a renewal is overdue by a third of it. */
-  #judge(phase: Subscription, link: Link, lease: Lease, renewedAtMs: number): void {
-    this.#stopDoubting();
+  #judge(link: Link, lease: Lease, renewedAtMs: number): void {
     const doubtInMs = renewedAtMs + (lease.ttlSeconds * 2000) / 3 - this.#options.scheduler.now();
-    if (doubtInMs > 0) {
-      this.#tell(this.#granted(lease), link);
-      if (phase.closed || this.#doubt !== undefined) return;
-    }
-    this.#doubt = this.#clock.set(doubtInMs, () => {
-      this.#doubt = undefined;
-      const cause = new Error(`no renewal of lease ${lease.id} was answered for two thirds of its TTL`);
-      this.#tell(this.#suspended(lease, cause), link);
-    });
+    this.#doubtAtMs = this.#clock.nowMs() + doubtInMs;
+    // One that rings too early is set again then: cheaper than at each renewal.
+    if (this.ringsAtMs === undefined || this.ringsAtMs > this.#doubtAtMs) this.#clock.set(this, doubtInMs);
+    if (doubtInMs > 0) this.#tell(this.#granted(lease), link);
   }
 
-  #stopDoubting(): void {
-    if (this.#doubt !== undefined) this.#clock.cancel(this.#doubt);
-    this.#doubt = undefined;
+  ring(): void {
+    const lease = this.#lease;
+    if (lease === undefined) return;
+    const doubtInMs = this.#doubtAtMs - this.#clock.nowMs();
+    if (doubtInMs > 0) {
+      this.#clock.set(this, doubtInMs);
+      return;
+    }
+    const cause = new Error(`no renewal of lease ${lease.id} was answered for two thirds of its TTL`);
+    this.#tell(this.#suspended(lease, cause), this.#renewedOn);
   }
 
   #onFault(link: Link, fault: unknown): void {
-    const phase = this.#nextPhase();
+    this.#nextPhase();
+    const phase = this.#phase;
     // Not etcd's doing but a mistake in code: taken for weather, it would be retried for ever.
     const fatal = fault instanceof EtcdFault ? fatalError(fault) : fault;
     if (fatal !== undefined) {
@@ -286,13 +290,12 @@ export class HeldLease {
       this.#trouble = { attempt: 0, cause };
       this.#tell({ status: 'lost', leaseId: id, cause }, link);
     }
-    if (phase.closed) return;
+    if (this.#phase !== phase) return;
     const { random, scheduler } = this.#options;
-    phase.add(
-      timer(backoffDelayMs(Math.max(1, this.#trouble.attempt), random), scheduler).subscribe(() => {
-        this.#attempt(phase, link);
-      }),
-    );
+    const delayMs = backoffDelayMs(Math.max(1, this.#trouble.attempt), random);
+    this.#run(timer(delayMs, scheduler), link, () => {
+      this.#attempt(link);
+    });
   }
 
   #granting(): LeaseState {
@@ -301,7 +304,7 @@ export class HeldLease {
 
   #granted({ id, ttlSeconds, lateMs }: Lease): LeaseState {
     this.#suspendedSinceMs = undefined;
-    this.#trouble = { attempt: 0 };
+    this.#trouble = NO_TROUBLE;
     return { status: 'granted', leaseId: id, ttlSeconds, renewalLateMs: lateMs };
   }
 
