@@ -127,8 +127,10 @@ function connectionOf(pool: object, scheduler: SchedulerLike, random: () => numb
   );
   return {
     lastingLink$,
+    // Shared once more: ten thousand leases listen, and each operator on the way to each would keep half a kilobyte.
     link$: merge(closed$, lastingLink$).pipe(
       catchError((error: unknown) => throwError(() => fatalError(toFault(error)) ?? error)),
+      share({ connector: () => new ReplaySubject<LinkState>(1) }),
     ),
   };
 }

@@ -1,6 +1,6 @@
 import {
   NEVER,
-  Observable,
+  type Observable,
   combineLatest,
   concat,
   concatWith,
@@ -38,9 +38,6 @@ export interface DesiredOptions<T> {
  * A value that does not encode is an error.
  */
 export function desired$<T>({ entries, codec, ready$ }: DesiredOptions<T>): Observable<Desired<T>> {
-  if (ready$ === undefined && !entries.some(([, source]) => isObservable(source))) {
-    return fixed$(entries as [string, T][], codec);
-  }
   // Keys of one source change together, so it is subscribed to once.
   const sources = [...new Set(entries.map(([, source]) => source))];
   const latest$ = combineLatest(
@@ -69,11 +66,12 @@ export function desired$<T>({ entries, codec, ready$ }: DesiredOptions<T>): Obse
   );
 }
 
-function fixed$<T>(entries: readonly (readonly [key: string, value: T])[], codec: Codec<T>): Observable<Desired<T>> {
-  return new Observable((subscriber) => {
-    const bytes = entries.map(([key, value]) => encode(codec, key, value));
-    subscriber.next({ status: 'present', values: entries.map(([, value]) => value), bytes });
-  });
+/** The values, if none of them is a stream. */
+export function fixedValues<T>(entries: DesiredOptions<T>['entries'], codec: Codec<T>): PresentValues<T> | undefined {
+  if (entries.some(([, source]) => isObservable(source))) return undefined;
+  const values = entries.map(([, source]) => source as T);
+  const bytes = entries.map(([key, source]) => encode(codec, key, source as T));
+  return { status: 'present', values, bytes };
 }
 
 /** The bytes of a value, or a thrown `invalid-argument`. */
@@ -86,6 +84,7 @@ export function encode<T>(codec: Codec<T>, key: string, value: T): Uint8Array {
       cause: error,
     });
   }
-  if (bytes instanceof Uint8Array) return bytes;
+  // A small one takes its place in a buffer with others: an ArrayBuffer of its own is ten times its size.
+  if (bytes instanceof Uint8Array) return Buffer.from(bytes);
   throw new RxEtcdError('invalid-argument', `value: the codec gave no bytes for the value of ${JSON.stringify(key)}`);
 }

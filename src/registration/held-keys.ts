@@ -1,8 +1,8 @@
-import { Observable, Subscription, defer, timer, type SchedulerLike } from 'rxjs';
+import { Subscription, defer, timer, type Observable, type SchedulerLike } from 'rxjs';
 import { RxEtcdError } from '../errors.ts';
 import { backoffDelayMs } from '../etcd/backoff.ts';
 import { EtcdFault, fatalError } from '../etcd/faults.ts';
-import type { Link, TxnRequest, WatchMessage } from '../etcd/link.ts';
+import type { Link, TxnAnswer, TxnRequest, WatchMessage } from '../etcd/link.ts';
 import type { Desired, PresentValues } from './desired.ts';
 import {
   entryToKeep,
@@ -36,208 +36,252 @@ export interface KeyMemory {
   everHeld: boolean;
   repairs: number;
   disturbedAtMs: number;
-  readonly formerLeases: Set<string>;
+  /** The lease of this registration before the present one, which is gone. */
+  formerLease: string | undefined;
 }
 
-export interface HoldKeysOptions<T> {
-  readonly link: Link;
-  readonly leaseId: string;
+export interface KeyPolicy {
   readonly keys: readonly RegisteredKey[];
-  /** Replays its latest. */
-  readonly desired$: Observable<Desired<T>>;
-  readonly policy: ConflictPolicy;
+  readonly onConflict: ConflictPolicy;
   readonly confirm: 'write' | 'watch';
-  readonly memory: KeyMemory;
-  /** There is reason to doubt that the lease lives. */
-  readonly onDoubt: () => void;
   readonly scheduler: SchedulerLike;
   readonly random: () => number;
 }
 
+/** Who is told how the keys are getting on. */
+export interface KeyHolder<T> {
+  readonly memory: KeyMemory;
+  onKeyState(state: KeyState<T>): void;
+  /** There is reason to doubt that the lease lives. */
+  onDoubt(): void;
+  /** The last that is told. */
+  onKeyError(error: unknown): void;
+}
+
 /**
  * Keeps keys under a lease as they are desired: one request at a time, so that writes keep their order and the
- * latest wins. A watch on each key tells of what somebody else does to it. Never completes; unsubscribing
- * leaves the keys to the lease.
+ * latest wins. A watch on each key tells of what somebody else does to it. Unsubscribing leaves the keys to the lease.
+ *
+ * A class for the same reason as {@link HeldLease}: ten thousand are held by one process.
  */
-export function heldKeys$<T>(options: HoldKeysOptions<T>): Observable<KeyState<T>> {
-  const { link, leaseId, keys, policy, memory, scheduler, random } = options;
-  return new Observable<KeyState<T>>((subscriber) => {
-    let seen: readonly SeenKey[] | undefined;
-    let desired: Desired<T> | undefined;
-    let isHeld = false;
-    // What we made of the keys: whatever else they are is somebody else's doing.
-    let made: readonly Uint8Array[] | undefined;
-    let busy = false;
-    let attempt = 0;
-    let watches: Subscription | undefined;
+export class HeldKeys<T> {
+  readonly #link: Link;
+  readonly #leaseId: string;
+  readonly #policy: KeyPolicy;
+  readonly #holder: KeyHolder<T>;
+  #seen: readonly SeenKey[] | undefined;
+  #desired: Desired<T> | undefined;
+  #isHeld = false;
+  /** What we made of the keys: whatever else they are is somebody else's doing. */
+  #made: readonly Uint8Array[] | undefined;
+  #attempt = 0;
+  /** The request under way, or the wait before the next one. */
+  #busy: Subscription | undefined;
+  #watches: Subscription | undefined;
+  #watchesAgain: Subscription | undefined;
+  #closed = false;
 
-    const situation = (): Situation => ({
-      keys,
-      seen,
-      wanted: desired?.status === 'present' ? desired.bytes : undefined,
-      leaseId,
-      formerLeases: memory.formerLeases,
-      policy,
+  constructor(link: Link, leaseId: string, policy: KeyPolicy, holder: KeyHolder<T>) {
+    this.#link = link;
+    this.#leaseId = leaseId;
+    this.#policy = policy;
+    this.#holder = holder;
+  }
+
+  /** What the keys are to be from now on. */
+  want(desired: Desired<T>): void {
+    this.#desired = desired;
+    this.#step();
+  }
+
+  unsubscribe(): void {
+    this.#closed = true;
+    this.#busy?.unsubscribe();
+    this.#watches?.unsubscribe();
+    this.#watchesAgain?.unsubscribe();
+  }
+
+  #situation(): Situation {
+    const { memory } = this.#holder;
+    return {
+      keys: this.#policy.keys,
+      seen: this.#seen,
+      wanted: this.#desired?.status === 'present' ? this.#desired.bytes : undefined,
+      leaseId: this.#leaseId,
+      formerLease: memory.formerLease,
+      policy: this.#policy.onConflict,
       mayTakeOver: (entry) => !memory.everHeld || (entry.lease === '0' && memory.repairs <= MAX_REPAIRS),
-    });
-
-    const pause = (failures: number): void => {
-      busy = true;
-      subscriber.add(
-        timer(backoffDelayMs(failures, random), scheduler).subscribe(() => {
-          busy = false;
-          lookAfresh();
-        }),
-      );
     };
+  }
 
-    /** Nobody has told what happened since the watch was lost. */
-    const lookAfresh = (): void => {
-      if (watches === undefined) seen = undefined;
-      step();
-    };
-
-    const failed = (fault: unknown): boolean => {
-      // Not etcd's doing but a mistake in code: taken for weather, it would be retried for ever.
-      if (!(fault instanceof EtcdFault)) {
-        subscriber.error(fault);
-        return false;
-      }
-      const fatal = fatalError(fault);
-      if (fatal !== undefined) {
-        subscriber.error(fatal);
-        return false;
-      }
-      attempt += 1;
-      if (!isHeld) subscriber.next({ status: 'pending', attempt, cause: fault });
-      if (fault.kind === 'lease-gone') options.onDoubt();
-      return true;
-    };
-
-    const step = (): void => {
-      if (busy || desired === undefined || subscriber.closed) return;
-      const now = situation();
-      const cause = made && disturbance(now, made);
-      if (cause !== undefined) {
-        disturbed(cause);
-        return;
-      }
-      const plan = planKeys(now);
-      switch (plan.type) {
-        case 'write':
-          write(plan.request);
-          return;
-        case 'conflict': {
-          const owner = plan.lease === '0' ? 'somebody without a lease' : `the owner of lease ${plan.lease}`;
-          const cause = new RxEtcdError('key-conflict', `key ${JSON.stringify(plan.key)} is held by ${owner}`);
-          if (policy === 'fail') subscriber.error(cause);
-          else subscriber.next({ status: 'pending', attempt: 0, cause });
-          return;
-        }
-        case 'settled':
-          settled(desired, now.seen ?? []);
-      }
-    };
-
-    const settled = (as: Desired<T>, known: readonly SeenKey[]): void => {
-      attempt = 0;
-      if (as.status === 'absent') {
-        memory.everHeld = false;
-        isHeld = false;
-        subscriber.next({ status: 'withdrawn' });
-        return;
-      }
-      if (options.confirm === 'watch' && !known.every(({ watched }) => watched)) return;
-      memory.everHeld = true;
-      isHeld = true;
-      made = as.bytes;
-      subscriber.next({
-        status: 'held',
-        present: as,
-        revision: Math.max(...known.map(({ entry }) => entry?.modRevision ?? 0)),
-      });
-    };
-
-    const disturbed = (cause: Error): void => {
-      isHeld = false;
-      made = undefined;
-      const now = scheduler.now();
-      memory.repairs = now - memory.disturbedAtMs > PEACE_MS ? 1 : memory.repairs + 1;
-      memory.disturbedAtMs = now;
-      // A lease that is revoked takes its keys along: then there is nothing to repair here.
-      options.onDoubt();
-      pause(memory.repairs);
-      subscriber.next({ status: 'gone', cause });
-    };
-
-    const write = (request: TxnRequest): void => {
-      busy = true;
-      const target = request.then.some(({ type }) => type === 'put') ? situation().wanted : undefined;
-      subscriber.add(
-        defer(() => link.txn$(request)).subscribe({
-          next: (answer) => {
-            seen = seenAfter(situation(), request, answer);
-            const wrote = answer.succeeded && request.then.some(({ type }) => type !== 'get');
-            if (wrote) made = target;
-            // From the write itself on, so that the watch tells of it.
-            if (watches === undefined) watch(wrote ? answer.revision : answer.revision + 1, wrote);
-            busy = false;
-            step();
-          },
-          error: (error: unknown) => {
-            if (failed(error)) pause(attempt);
-          },
-        }),
-      );
-    };
-
-    const watch = (startRevision: number, catchesUp: boolean): void => {
-      const started = new Subscription();
-      watches = started;
-      subscriber.add(started);
-      for (const [index, { bytes, namespaceBytes }] of keys.entries()) {
-        const request = { range: { key: bytes, namespaceBytes }, startRevision, catchesUp };
-        started.add(
-          defer(() => link.watch$(request)).subscribe({
-            next: (message) => {
-              if (seen === undefined) return;
-              const known = seen[index] as SeenKey;
-              const told = seenFromWatch(known, message, startRevision);
-              if (told === known) return;
-              seen = seen.with(index, told);
-              step();
-            },
-            error: (error: unknown) => {
-              started.unsubscribe();
-              if (watches === started && failed(error)) watchAgain();
-            },
-          }),
-        );
-      }
-    };
-
-    const watchAgain = (): void => {
-      watches = undefined;
-      subscriber.add(
-        timer(backoffDelayMs(Math.max(1, attempt), random), scheduler).subscribe(() => {
-          // A request under way will tell, and watch from there; and whoever pauses looks afresh after it.
-          if (!busy) lookAfresh();
-        }),
-      );
-    };
-
-    subscriber.add(
-      options.desired$.subscribe({
-        next: (next) => {
-          desired = next;
-          step();
+  /** One thing at a time: nothing else is asked for before this was answered, and the answer looked at. */
+  #whileBusy<V>(work$: Observable<V>, next: (value: V) => void): void {
+    const busy = new Subscription();
+    this.#busy = busy;
+    busy.add(
+      work$.subscribe({
+        next: (value) => {
+          next(value);
+          if (this.#busy === busy) this.#busy = undefined;
+          this.#step();
         },
         error: (error: unknown) => {
-          subscriber.error(error);
+          if (this.#failed(error)) this.#pause(this.#attempt);
         },
       }),
     );
-  });
+  }
+
+  #pause(failures: number): void {
+    const { random, scheduler } = this.#policy;
+    this.#whileBusy(timer(backoffDelayMs(failures, random), scheduler), () => {
+      this.#forgetUnwatched();
+    });
+  }
+
+  /** Nobody has told what happened since the watch was lost. */
+  #forgetUnwatched(): void {
+    if (this.#watches === undefined) this.#seen = undefined;
+  }
+
+  #fail(error: unknown): void {
+    if (this.#closed) return;
+    this.unsubscribe();
+    this.#holder.onKeyError(error);
+  }
+
+  #tell(state: KeyState<T>): void {
+    if (!this.#closed) this.#holder.onKeyState(state);
+  }
+
+  /** Whether it can be tried again. */
+  #failed(fault: unknown): fault is EtcdFault {
+    // Not etcd's doing but a mistake in code: taken for weather, it would be retried for ever.
+    const fatal = fault instanceof EtcdFault ? fatalError(fault) : fault;
+    if (fatal !== undefined) {
+      this.#fail(fatal);
+      return false;
+    }
+    const cause = fault as EtcdFault;
+    this.#attempt += 1;
+    if (!this.#isHeld) this.#tell({ status: 'pending', attempt: this.#attempt, cause });
+    if (cause.kind === 'lease-gone') this.#holder.onDoubt();
+    return !this.#closed;
+  }
+
+  #step(): void {
+    const desired = this.#desired;
+    if (this.#busy !== undefined || desired === undefined || this.#closed) return;
+    const now = this.#situation();
+    const cause = this.#made && disturbance(now, this.#made);
+    if (cause !== undefined) {
+      this.#disturbed(cause);
+      return;
+    }
+    const plan = planKeys(now);
+    switch (plan.type) {
+      case 'write':
+        this.#write(plan.request);
+        return;
+      case 'conflict': {
+        const owner = plan.lease === '0' ? 'somebody without a lease' : `the owner of lease ${plan.lease}`;
+        const cause = new RxEtcdError('key-conflict', `key ${JSON.stringify(plan.key)} is held by ${owner}`);
+        if (this.#policy.onConflict === 'fail') this.#fail(cause);
+        else this.#tell({ status: 'pending', attempt: 0, cause });
+        return;
+      }
+      case 'settled':
+        this.#settled(desired, now.seen ?? []);
+    }
+  }
+
+  #settled(as: Desired<T>, known: readonly SeenKey[]): void {
+    const { memory } = this.#holder;
+    this.#attempt = 0;
+    if (as.status === 'absent') {
+      memory.everHeld = false;
+      this.#isHeld = false;
+      this.#tell({ status: 'withdrawn' });
+      return;
+    }
+    if (this.#policy.confirm === 'watch' && !known.every(({ watched }) => watched)) return;
+    memory.everHeld = true;
+    this.#isHeld = true;
+    this.#made = as.bytes;
+    const revision = Math.max(...known.map(({ entry }) => entry?.modRevision ?? 0));
+    this.#tell({ status: 'held', present: as, revision });
+  }
+
+  #disturbed(cause: Error): void {
+    const { memory } = this.#holder;
+    this.#isHeld = false;
+    this.#made = undefined;
+    const nowMs = this.#policy.scheduler.now();
+    memory.repairs = nowMs - memory.disturbedAtMs > PEACE_MS ? 1 : memory.repairs + 1;
+    memory.disturbedAtMs = nowMs;
+    // A lease that is revoked takes its keys along: then there is nothing to repair here.
+    this.#holder.onDoubt();
+    if (this.#closed) return;
+    this.#pause(memory.repairs);
+    this.#tell({ status: 'gone', cause });
+  }
+
+  #write(request: TxnRequest): void {
+    const target = request.then.some(({ type }) => type === 'put') ? this.#situation().wanted : undefined;
+    this.#whileBusy(
+      defer(() => this.#link.txn$(request)),
+      (answer) => {
+        this.#written(request, answer, target);
+      },
+    );
+  }
+
+  #written(request: TxnRequest, answer: TxnAnswer, target: readonly Uint8Array[] | undefined): void {
+    this.#seen = seenAfter(this.#situation(), request, answer);
+    const wrote = answer.succeeded && request.then.some(({ type }) => type !== 'get');
+    if (wrote) this.#made = target;
+    // From the write itself on, so that the watch tells of it.
+    if (this.#watches === undefined) this.#watch(wrote ? answer.revision : answer.revision + 1, wrote);
+  }
+
+  #watch(startRevision: number, catchesUp: boolean): void {
+    const watches = new Subscription();
+    this.#watches = watches;
+    for (const [index, { bytes, namespaceBytes }] of this.#policy.keys.entries()) {
+      const request = { range: { key: bytes, namespaceBytes }, startRevision, catchesUp };
+      watches.add(
+        defer(() => this.#link.watch$(request)).subscribe({
+          next: (message) => {
+            this.#watched(index, message, startRevision);
+          },
+          error: (error: unknown) => {
+            watches.unsubscribe();
+            if (this.#watches === watches && this.#failed(error)) this.#watchAgain();
+          },
+        }),
+      );
+    }
+  }
+
+  #watched(index: number, message: WatchMessage, startRevision: number): void {
+    if (this.#seen === undefined) return;
+    const known = this.#seen[index] as SeenKey;
+    const told = seenFromWatch(known, message, startRevision);
+    if (told === known) return;
+    this.#seen = this.#seen.with(index, told);
+    this.#step();
+  }
+
+  #watchAgain(): void {
+    const { random, scheduler } = this.#policy;
+    this.#watches = undefined;
+    this.#watchesAgain = timer(backoffDelayMs(Math.max(1, this.#attempt), random), scheduler).subscribe(() => {
+      // A request under way will tell, and watch from there; and whoever pauses looks afresh after it.
+      if (this.#busy !== undefined) return;
+      this.#forgetUnwatched();
+      this.#step();
+    });
+  }
 }
 
 function seenFromWatch(known: SeenKey, message: WatchMessage, startRevision: number): SeenKey {

@@ -33,8 +33,8 @@ export interface Situation {
   /** The value of each key; `undefined` to have no key. */
   readonly wanted: readonly Uint8Array[] | undefined;
   readonly leaseId: string;
-  /** Leases of this registration that are gone. */
-  readonly formerLeases: ReadonlySet<string>;
+  /** The lease of this registration before the present one, which is gone. */
+  readonly formerLease: string | undefined;
   readonly policy: ConflictPolicy;
   /** Whether another owner's key may be taken over now: under `replace`, as long as it came before us. */
   readonly mayTakeOver: (entry: Pick<WireEntry, 'lease'>) => boolean;
@@ -118,11 +118,11 @@ export function seenAfter(
 
 /** A value off the wire is a view of what the socket read, 64 kB that would be kept for each of ten thousand keys. */
 export function entryToKeep({ value, lease, modRevision }: SeenEntry): SeenEntry {
-  return { value: new Uint8Array(value), lease, modRevision };
+  return { value: Buffer.from(value), lease, modRevision };
 }
 
-export function isOwn({ leaseId, formerLeases }: Situation, lease: string): boolean {
-  return lease === leaseId || formerLeases.has(lease);
+export function isOwn({ leaseId, formerLease }: Situation, lease: string): boolean {
+  return lease === leaseId || lease === formerLease;
 }
 
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {

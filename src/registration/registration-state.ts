@@ -1,4 +1,5 @@
 import type { KeyState } from './held-keys.ts';
+import type { RegisteredKey } from './key-plan.ts';
 import type { LeaseState } from './lease-state.ts';
 
 /** Where a registration stands, told apart by `status`. Times are in milliseconds of the scheduler's clock. */
@@ -66,9 +67,9 @@ export function nextState<T>(
   last: RegistrationState<T> | undefined,
   lease: LeaseState,
   keyState: KeyState<T> | undefined,
-  keyNames: readonly string[],
+  keys: readonly RegisteredKey[],
 ): RegistrationState<T> | undefined {
-  const next = stateOf(last, lease, keyState, keyNames);
+  const next = stateOf(last, lease, keyState, keys);
   return next === undefined || (last !== undefined && isSame(last, next)) ? undefined : next;
 }
 
@@ -76,7 +77,7 @@ function stateOf<T>(
   last: RegistrationState<T> | undefined,
   lease: LeaseState,
   keyState: KeyState<T> | undefined,
-  keyNames: readonly string[],
+  keys: readonly RegisteredKey[],
 ): RegistrationState<T> | undefined {
   const wasThere = last?.status === 'registered' || last?.status === 'suspended';
   switch (lease.status) {
@@ -110,8 +111,8 @@ function stateOf<T>(
       return { status: 'withdrawn', leaseId };
     case 'held': {
       const { values } = keyState.present;
-      const entries = new Map(keyNames.map((name, index) => [name, values[index] as T]));
-      const [key, value] = [keyNames[0] as string, values[0] as T];
+      const entries = new Map(keys.map(({ name }, index) => [name, values[index] as T]));
+      const [key, value] = [(keys[0] as RegisteredKey).name, values[0] as T];
       return {
         status: 'registered',
         key,

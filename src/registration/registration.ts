@@ -8,25 +8,22 @@ import {
   switchMap,
   take,
   type ObservableInput,
+  type Subscriber,
 } from 'rxjs';
 import type { Codec } from '../codecs/codec.ts';
 import type { Connection, Link } from '../etcd/link.ts';
 import type { LeaseOptions } from './arguments.ts';
-import { desired$, encode, type Desired, type PresentValues, type ValueSource } from './desired.ts';
-import { heldKeys$, type KeyMemory, type KeyState } from './held-keys.ts';
+import { desired$, encode, fixedValues, type Desired, type PresentValues, type ValueSource } from './desired.ts';
+import { HeldKeys, type KeyHolder, type KeyMemory, type KeyPolicy, type KeyState } from './held-keys.ts';
 import { HeldLease, type HeldLeaseState } from './held-lease.ts';
-import type { ConflictPolicy, RegisteredKey } from './key-plan.ts';
 import { isSameLease } from './lease-state.ts';
 import { longTimer$ } from './long-timer.ts';
 import { nextState, type RegistrationState } from './registration-state.ts';
 
-export interface RegistrationOptions<T> extends Required<LeaseOptions> {
+export interface RegistrationOptions<T> extends Required<LeaseOptions>, KeyPolicy {
   readonly connection: Connection;
-  readonly keys: readonly RegisteredKey[];
   readonly sources: readonly ValueSource<T>[];
   readonly codec: Codec<T>;
-  readonly onConflict: ConflictPolicy;
-  readonly confirm: 'write' | 'watch';
   readonly ready$: Observable<boolean> | undefined;
   readonly until: ObservableInput<unknown> | undefined;
   readonly drainMs: number;
@@ -35,170 +32,204 @@ export interface RegistrationOptions<T> extends Required<LeaseOptions> {
 
 /** One registration for each subscriber: a lease, and on it the keys as they are desired; then the leaving. */
 export function registration$<T>(options: RegistrationOptions<T>): Observable<RegistrationState<T>> {
-  const { connection, keys, sources, codec, scheduler, random } = options;
-  const names = keys.map(({ name }) => name);
   return new Observable<RegistrationState<T>>((subscriber) => {
-    const lease = new HeldLease({ connection, ttlSeconds: options.ttlSeconds, scheduler, random });
-    const desired = new ReplaySubject<Desired<T>>(1);
-    const memory: KeyMemory = { everHeld: false, repairs: 0, disturbedAtMs: -Infinity, formerLeases: new Set() };
-    let leaseState: HeldLeaseState | undefined;
-    let keyState: KeyState<T> | undefined;
-    // Only while somebody leaves and waits for it.
-    let keyStates: ReplaySubject<KeyState<T>> | undefined;
-    let lastKeyState: KeyState<T> | undefined;
-    let present: PresentValues<T> | undefined;
-    let last: RegistrationState<T> | undefined;
-    let leaving = false;
-    // What the keys are held on, and by.
-    let place: { readonly link: Link; readonly leaseId: string; readonly subscription: Subscription } | undefined;
+    new Registration(options, subscriber).start();
+  });
+}
 
-    const publish = (): void => {
-      if (leaving || leaseState === undefined) return;
-      const next = nextState(last, leaseState.lease, keyState, names);
-      if (next === undefined) return;
-      last = next;
-      subscriber.next(next);
-    };
+class Registration<T> implements KeyHolder<T> {
+  readonly memory: KeyMemory = { everHeld: false, repairs: 0, disturbedAtMs: -Infinity, formerLease: undefined };
+  readonly #options: RegistrationOptions<T>;
+  readonly #subscriber: Subscriber<RegistrationState<T>>;
+  readonly #lease: HeldLease;
+  /** The user's streams: what is desired, and until when. */
+  #inputs: Subscription | undefined;
+  #leasing: Subscription | undefined;
+  #leaseState: HeldLeaseState | undefined;
+  #desired: Desired<T> | undefined;
+  #present: PresentValues<T> | undefined;
+  #keys: HeldKeys<T> | undefined;
+  /** What the keys are held on, and by. */
+  #keysOn: Link | undefined;
+  #keysBy: string | undefined;
+  /** Of the keys as they are held now; and the last one at all. */
+  #keyState: KeyState<T> | undefined;
+  #lastKeyState: KeyState<T> | undefined;
+  /** Only while somebody leaves and waits for it. */
+  #keyStates: ReplaySubject<KeyState<T>> | undefined;
+  #last: RegistrationState<T> | undefined;
+  #leaving = false;
 
-    const error = (cause: unknown): void => {
-      subscriber.error(cause);
-    };
+  constructor(options: RegistrationOptions<T>, subscriber: Subscriber<RegistrationState<T>>) {
+    this.#options = options;
+    this.#subscriber = subscriber;
+    this.#lease = new HeldLease(options);
+  }
 
-    const settle = ({ lease: state, link }: HeldLeaseState): void => {
-      if (state.status === 'lost') {
-        memory.formerLeases.clear();
-        memory.formerLeases.add(state.leaseId);
-      }
-      const leaseId = state.status === 'granted' || state.status === 'suspended' ? state.leaseId : undefined;
-      if (place !== undefined && (place.link !== link || place.leaseId !== leaseId)) {
-        place.subscription.unsubscribe();
-        place = undefined;
-        keyState = undefined;
-      }
-      if (place !== undefined || state.status !== 'granted' || link === undefined) return;
-      const subscription = new Subscription();
-      place = { link, leaseId: state.leaseId, subscription };
-      subscription.add(
-        heldKeys$<T>({
-          link,
-          leaseId: state.leaseId,
-          keys,
-          desired$: desired,
-          policy: options.onConflict,
-          confirm: options.confirm,
-          memory,
-          onDoubt: () => {
-            lease.recheck();
-          },
-          scheduler,
-          random,
-        }).subscribe({
-          next: (state) => {
-            keyState = lastKeyState = state;
-            keyStates?.next(state);
-            publish();
-          },
-          error,
-        }),
-      );
-    };
-
+  start(): void {
+    const subscriber = this.#subscriber;
+    subscriber.add(() => {
+      this.#keys?.unsubscribe();
+      this.#leasing?.unsubscribe();
+      this.#inputs?.unsubscribe();
+    });
+    this.#readInputs();
+    if (this.#hasEnded()) return;
     const leasing = new Subscription();
+    this.#leasing = leasing;
+    leasing.add(
+      this.#lease.state$.subscribe({
+        next: (state) => {
+          this.#onLeaseState(state);
+        },
+        error: (error: unknown) => {
+          subscriber.error(error);
+        },
+      }),
+    );
+  }
 
-    const hasEnded = (): boolean => leaving || subscriber.closed;
+  onKeyState(state: KeyState<T>): void {
+    this.#keyState = this.#lastKeyState = state;
+    this.#keyStates?.next(state);
+    this.#publish();
+  }
 
-    const leave = (): void => {
-      if (leaving) return;
-      leaving = true;
-      running.unsubscribe();
-      if (options.drainMs === 0 || leaseState === undefined) {
-        deregister();
-        return;
-      }
-      subscriber.next({ status: 'draining' });
-      let marked: PresentValues<T> | undefined;
-      try {
-        if (present !== undefined && options.drainValue !== undefined) marked = drained(present, options.drainValue);
-      } catch (cause) {
-        error(cause);
-        return;
-      }
-      keyStates = new ReplaySubject<KeyState<T>>(1);
-      if (lastKeyState !== undefined) keyStates.next(lastKeyState);
-      desired.next(marked ?? { status: 'absent' });
-      const done$ = keyStates.pipe(
-        filter((state) =>
-          marked === undefined ? state.status === 'withdrawn' : state.status === 'held' && state.present === marked,
-        ),
-      );
-      // Without contact to etcd, the TTL has told clients by then.
-      subscriber.add(
-        merge(done$, longTimer$(options.ttlSeconds * 1000, scheduler))
-          .pipe(
-            take(1),
-            switchMap(() => longTimer$(options.drainMs, scheduler)),
-          )
-          .subscribe(deregister),
-      );
-    };
+  onDoubt(): void {
+    this.#lease.recheck();
+  }
 
-    const deregister = (): void => {
-      place?.subscription.unsubscribe();
-      // First the revoke, which holds the connection; then the renewals.
-      subscriber.add(
-        lease.release$().subscribe((confirmed) => {
-          subscriber.next({ status: 'deregistered', confirmed });
-          subscriber.complete();
-        }),
-      );
-      leasing.unsubscribe();
-    };
+  onKeyError(error: unknown): void {
+    this.#subscriber.error(error);
+  }
 
-    const drained = (from: PresentValues<T>, mark: (value: T) => T): PresentValues<T> => {
-      const values = from.values.map(mark);
-      return {
-        status: 'present',
-        values,
-        bytes: values.map((value, index) => encode(codec, names[index] ?? '', value)),
-      };
-    };
-
-    const running = new Subscription();
-    // Wired before anything can fail or end synchronously. The keys go first, the lease then takes them along.
-    subscriber.add(() => place?.subscription.unsubscribe());
-    subscriber.add(leasing);
-    subscriber.add(running);
-    if (options.until !== undefined) {
-      running.add(from(options.until).pipe(take(1)).subscribe({ next: leave, error }));
-      if (hasEnded()) return;
+  #readInputs(): void {
+    const { keys, sources, codec, ready$, until } = this.#options;
+    const entries = keys.map(({ name }, index) => [name, sources[index] as ValueSource<T>] as const);
+    if (until === undefined && ready$ === undefined) {
+      this.#desired = this.#present = fixedValues(entries, codec);
+      if (this.#desired !== undefined) return;
     }
-    running.add(
-      desired$({
-        entries: names.map((name, index) => [name, sources[index] as ValueSource<T>]),
-        codec,
-        ready$: options.ready$,
-      }).subscribe({
+    const inputs = new Subscription();
+    this.#inputs = inputs;
+    const error = (cause: unknown): void => {
+      this.#subscriber.error(cause);
+    };
+    const leave = (): void => {
+      this.#leave();
+    };
+    if (until !== undefined) inputs.add(from(until).pipe(take(1)).subscribe({ next: leave, error }));
+    if (this.#hasEnded()) return;
+    inputs.add(
+      desired$({ entries, codec, ready$ }).subscribe({
         next: (next) => {
-          if (next.status === 'present') present = next;
-          desired.next(next);
+          if (next.status === 'present') this.#present = next;
+          this.#want(next);
         },
         error,
         complete: leave,
       }),
     );
-    if (hasEnded()) return;
-    leasing.add(
-      lease.state$.subscribe({
-        next: (state) => {
-          // Ten thousand leases are renewed all the time, and nothing is new about them.
-          if (leaseState !== undefined && leaseState.link === state.link && isSameLease(leaseState.lease, state.lease))
-            return;
-          leaseState = state;
-          settle(state);
-          publish();
-        },
-        error,
+  }
+
+  #want(desired: Desired<T>): void {
+    this.#desired = desired;
+    this.#keys?.want(desired);
+  }
+
+  #onLeaseState(state: HeldLeaseState): void {
+    const before = this.#leaseState;
+    // Ten thousand leases are renewed all the time, and nothing is new about them.
+    if (before !== undefined && before.link === state.link && isSameLease(before.lease, state.lease)) return;
+    this.#leaseState = state;
+    this.#settle(state);
+    this.#publish();
+  }
+
+  /** The keys are held on the link there is, by the lease there is. */
+  #settle({ lease, link }: HeldLeaseState): void {
+    if (lease.status === 'lost') this.memory.formerLease = lease.leaseId;
+    const leaseId = lease.status === 'granted' || lease.status === 'suspended' ? lease.leaseId : undefined;
+    if (this.#keys !== undefined && (this.#keysOn !== link || this.#keysBy !== leaseId)) {
+      this.#keys.unsubscribe();
+      this.#keys = undefined;
+      this.#keyState = undefined;
+    }
+    if (this.#keys !== undefined || lease.status !== 'granted' || link === undefined) return;
+    this.#keysOn = link;
+    this.#keysBy = lease.leaseId;
+    this.#keys = new HeldKeys<T>(link, lease.leaseId, this.#options, this);
+    if (this.#desired !== undefined) this.#keys.want(this.#desired);
+  }
+
+  #publish(): void {
+    if (this.#leaving || this.#leaseState === undefined) return;
+    const next = nextState(this.#last, this.#leaseState.lease, this.#keyState, this.#options.keys);
+    if (next === undefined) return;
+    this.#last = next;
+    this.#subscriber.next(next);
+  }
+
+  #hasEnded(): boolean {
+    return this.#leaving || this.#subscriber.closed;
+  }
+
+  #leave(): void {
+    if (this.#leaving) return;
+    this.#leaving = true;
+    const { drainMs, drainValue, scheduler, ttlSeconds } = this.#options;
+    const subscriber = this.#subscriber;
+    this.#inputs?.unsubscribe();
+    if (drainMs === 0 || this.#leaseState === undefined) {
+      this.#deregister();
+      return;
+    }
+    subscriber.next({ status: 'draining' });
+    let marked: PresentValues<T> | undefined;
+    try {
+      if (this.#present !== undefined && drainValue !== undefined) marked = this.#drained(this.#present, drainValue);
+    } catch (cause) {
+      subscriber.error(cause);
+      return;
+    }
+    this.#keyStates = new ReplaySubject<KeyState<T>>(1);
+    if (this.#lastKeyState !== undefined) this.#keyStates.next(this.#lastKeyState);
+    this.#want(marked ?? { status: 'absent' });
+    const done$ = this.#keyStates.pipe(
+      filter((state) =>
+        marked === undefined ? state.status === 'withdrawn' : state.status === 'held' && state.present === marked,
+      ),
+    );
+    // Without contact to etcd, the TTL has told clients by then.
+    subscriber.add(
+      merge(done$, longTimer$(ttlSeconds * 1000, scheduler))
+        .pipe(
+          take(1),
+          switchMap(() => longTimer$(drainMs, scheduler)),
+        )
+        .subscribe(() => {
+          this.#deregister();
+        }),
+    );
+  }
+
+  #drained(present: PresentValues<T>, drainValue: (value: T) => T): PresentValues<T> {
+    const { keys, codec } = this.#options;
+    const values = present.values.map(drainValue);
+    const bytes = values.map((value, index) => encode(codec, keys[index]?.name ?? '', value));
+    return { status: 'present', values, bytes };
+  }
+
+  #deregister(): void {
+    this.#keys?.unsubscribe();
+    const subscriber = this.#subscriber;
+    // First the revoke, which holds the connection; then the renewals.
+    subscriber.add(
+      this.#lease.release$().subscribe((confirmed) => {
+        subscriber.next({ status: 'deregistered', confirmed });
+        subscriber.complete();
       }),
     );
-  });
+    this.#leasing?.unsubscribe();
+  }
 }
