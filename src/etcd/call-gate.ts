@@ -1,10 +1,10 @@
-import { Observable } from 'rxjs';
+import { Observable, Subscription } from 'rxjs';
 
 /**
  * Lets so many calls be under way at once; the others wait their turn, first come first served. Ten thousand
  * calls handed to grpc in one turn would outlast their own deadlines, and the connection would be blamed.
  */
-export function callGate(limit: number): <R>(call$: Observable<R>) => Observable<R> {
+export function callGate(limit: number): <R>(call: () => Observable<R>) => Observable<R> {
   const waiting = new Set<() => void>();
   let running = 0;
   let letting = false;
@@ -24,18 +24,34 @@ export function callGate(limit: number): <R>(call$: Observable<R>) => Observable
     letting = false;
   };
 
-  return <R>(call$: Observable<R>): Observable<R> =>
+  return <R>(call: () => Observable<R>): Observable<R> =>
     new Observable<R>((subscriber) => {
+      let underWay: Subscription | undefined;
       const enter = (): void => {
         running += 1;
-        subscriber.add(leave);
-        call$.subscribe(subscriber);
+        // Not added to the subscriber: whose list of teardowns, old by now, would keep the call when both are over.
+        underWay = new Subscription(leave);
+        underWay.add(
+          call().subscribe({
+            next: (value) => {
+              subscriber.next(value);
+            },
+            error: (error: unknown) => {
+              subscriber.error(error);
+            },
+            complete: () => {
+              subscriber.complete();
+            },
+          }),
+        );
       };
-      if (running < limit) {
-        enter();
-        return;
-      }
-      waiting.add(enter);
-      subscriber.add(() => waiting.delete(enter));
+      const end = (): void => {
+        waiting.delete(enter);
+        underWay?.unsubscribe();
+        underWay = undefined;
+      };
+      if (running < limit) enter();
+      else waiting.add(enter);
+      return end;
     });
 }

@@ -27,8 +27,8 @@ import { toEntry, type StockKeyValue } from './wire/stock.ts';
  */
 const CALL_TIMEOUT_MS = 10_000;
 
-/** Calls under way at once: enough to fill a far connection, few enough to be answered within their time. */
-const MAX_CALLS = 256;
+/** Calls under way at once: enough to fill a far connection, few enough to be answered within their time, and to end young. */
+const MAX_CALLS = 64;
 
 export interface MemberLinkOptions {
   readonly host: string;
@@ -53,6 +53,8 @@ export interface MemberLinkOptions {
 export function memberLink(options: MemberLinkOptions): Link {
   const { client, methods, scheduler, onAnswer, onFault, format = ownFormat } = options;
 
+  // Outermost: nothing of a call is made before its turn. What waits for long, and is old when the call is made, would
+  // keep the memory of the call until the next full collection.
   const gate$ = callGate(MAX_CALLS);
 
   const callOptions = (method: MethodDefinition, isStream: boolean): CallOptions => {
@@ -70,10 +72,8 @@ export function memberLink(options: MemberLinkOptions): Link {
   ): Observable<R> =>
     defer(() => {
       const used = options.token();
-      const once$ = gate$(
-        defer(() =>
-          unary$<A>(client, method, request, callOptions(method, false), CALL_TIMEOUT_MS, () => scheduler.now()),
-        ),
+      const once$ = defer(() =>
+        unary$<A>(client, method, request, callOptions(method, false), CALL_TIMEOUT_MS, () => scheduler.now()),
       );
       return once$.pipe(
         catchError((error: unknown) => {
@@ -95,13 +95,15 @@ export function memberLink(options: MemberLinkOptions): Link {
 
   // Read here rather than by grpc, so that bytes that are no message are a fault like any other.
   const range$: RangeCall = (request, read) =>
-    call$({ ...methods.range, responseDeserialize: asBytes }, request, (bytes: Buffer) => {
-      try {
-        return read(format.rangeResponse(bytes));
-      } catch (error) {
-        throw unreadable('range response', error);
-      }
-    });
+    gate$(() =>
+      call$({ ...methods.range, responseDeserialize: asBytes }, request, (bytes: Buffer) => {
+        try {
+          return read(format.rangeResponse(bytes));
+        } catch (error) {
+          throw unreadable('range response', error);
+        }
+      }),
+    );
 
   const duplex = (method: MethodDefinition): Duplex => {
     try {
@@ -124,6 +126,7 @@ export function memberLink(options: MemberLinkOptions): Link {
     ...streamed,
     open: () => duplex({ ...methods.watch, responseDeserialize: asBytes }),
     read: (bytes) => format.watchResponse(bytes),
+    refused$: (fault, request) => recheckDenied$(fault, request, count$, onFault),
   });
   const keepAlive$ = keepAliveStream({
     ...streamed,
@@ -151,23 +154,26 @@ export function memberLink(options: MemberLinkOptions): Link {
           return range$(request, (response) => ({ ...answer, keys: response.readEntries(range.namespaceBytes) }));
         }),
       ),
-    watch$: (request) =>
-      watch$(request).pipe(catchError((error: unknown) => recheckDenied$(toFault(error), request, count$, onFault))),
+    watch$,
     grant$: (ttlSeconds, leaseId) =>
-      call$<{ ID: string; TTL: string; error: string }>(methods.leaseGrant, { TTL: ttlSeconds, ID: leaseId }).pipe(
-        map(({ ID, TTL, error }) => {
-          if (error !== '') throw toFault(new Error(error));
-          return { leaseId: ID, ttlSeconds: Number(TTL) };
-        }),
-      ),
-    revoke$: (leaseId) =>
-      call$(methods.leaseRevoke, { ID: leaseId }).pipe(
-        map(() => undefined),
-        catchError((error: unknown) =>
-          toFault(error).kind === 'lease-gone' ? of(undefined) : throwError(() => error),
+      gate$(() =>
+        call$<GrantAnswer>(methods.leaseGrant, { TTL: ttlSeconds, ID: leaseId }).pipe(
+          map(({ ID, TTL, error }) => {
+            if (error !== '') throw toFault(new Error(error));
+            return { leaseId: ID, ttlSeconds: Number(TTL) };
+          }),
         ),
       ),
-    txn$: (request) => txn$((body) => call$<StockTxnResponse>(methods.txn, body), request),
+    revoke$: (leaseId) =>
+      gate$(() =>
+        call$(methods.leaseRevoke, { ID: leaseId }).pipe(
+          map(() => undefined),
+          catchError((error: unknown) =>
+            toFault(error).kind === 'lease-gone' ? of(undefined) : throwError(() => error),
+          ),
+        ),
+      ),
+    txn$: (request) => gate$(() => txn$((body) => call$<StockTxnResponse>(methods.txn, body), request)),
   };
 }
 
@@ -200,6 +206,12 @@ function asBytes(bytes: Buffer): Buffer {
 function fingerprint(response: RangeResponse, range: KeyRange): Fingerprint {
   const { count, revision } = response;
   return { count, newest: response.readEntries(range.namespaceBytes)[0], revision };
+}
+
+interface GrantAnswer {
+  readonly ID: string;
+  readonly TTL: string;
+  readonly error: string;
 }
 
 interface StockTxnResponse {

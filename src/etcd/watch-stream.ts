@@ -10,6 +10,8 @@ export interface WatchStreamOptions {
    */
   readonly open: () => Duplex;
   readonly read: (bytes: Buffer) => WatchResponse;
+  /** What a watcher gets that was not allowed: a second look, or an error in the end. */
+  readonly refused$: (fault: EtcdFault, request: WatchRequest) => Observable<WatchMessage>;
   /** Told once about a stream that failed by itself, after its watchers were. */
   readonly onFault: (fault: EtcdFault) => void;
   /** Told about every answer: the member is alive. */
@@ -54,6 +56,11 @@ export function watchStream(options: WatchStreamOptions): (request: WatchRequest
     state.duplex.cancel();
   };
 
+  const failWatcher = ({ subscriber, request }: Watcher, fault: EtcdFault): void => {
+    if (fault.kind !== 'permission-denied' && fault.kind !== 'token') subscriber.error(fault);
+    else subscriber.add(options.refused$(fault, request).subscribe(subscriber));
+  };
+
   const openStream = (): StreamState => {
     const state: StreamState = {
       duplex: options.open(),
@@ -67,7 +74,7 @@ export function watchStream(options: WatchStreamOptions): (request: WatchRequest
       if (state.closed) return;
       close(state);
       const fault = toFault(error);
-      for (const watcher of [...state.watchers.values()]) watcher.subscriber.error(fault);
+      for (const watcher of [...state.watchers.values()]) failWatcher(watcher, fault);
       options.onFault(fault);
     };
     state.duplex.on('error', fail);
@@ -78,7 +85,7 @@ export function watchStream(options: WatchStreamOptions): (request: WatchRequest
       if (state.closed) return;
       options.onAnswer();
       try {
-        receive(state, options.read(bytes), close);
+        receive(state, options.read(bytes), close, failWatcher);
       } catch (error) {
         fail(unreadable('watch response', error));
       }
@@ -137,7 +144,12 @@ function oneEarlier(revision: number): number {
   return Math.max(1, revision - 1);
 }
 
-function receive(state: StreamState, response: WatchResponse, close: (state: StreamState) => void): void {
+function receive(
+  state: StreamState,
+  response: WatchResponse,
+  close: (state: StreamState) => void,
+  fail: (watcher: Watcher, fault: EtcdFault) => void,
+): void {
   let id = response.watchId;
   if (response.created) {
     const oldest = state.unanswered.shift();
@@ -151,7 +163,7 @@ function receive(state: StreamState, response: WatchResponse, close: (state: Str
     state.watchers.delete(id);
     // Closed first: whoever subscribes in answer to the error then gets a new stream, not one on its way out.
     if (state.watchers.size === 0) close(state);
-    watcher.subscriber.error(cancelFault(response));
+    fail(watcher, cancelFault(response));
     return;
   }
   const { range, startRevision } = watcher.request;

@@ -1,17 +1,4 @@
-import {
-  AsyncSubject,
-  EMPTY,
-  Observable,
-  catchError,
-  concatMap,
-  defer,
-  of,
-  throwError,
-  timer,
-  type SchedulerLike,
-  type Subscriber,
-  type Subscription,
-} from 'rxjs';
+import { AsyncSubject, EMPTY, type Observable, defer, of, timer, type SchedulerLike, type Subscription } from 'rxjs';
 import { alarmClockOf, type Alarm, type AlarmClock } from '../etcd/alarm-clock.ts';
 import { backoffDelayMs } from '../etcd/backoff.ts';
 import { EtcdFault, fatalError } from '../etcd/faults.ts';
@@ -51,45 +38,68 @@ interface Lease {
   grant$: Observable<unknown>;
 }
 
+/** Who is told how a lease is getting on. */
+export interface LeaseHolder {
+  onLeaseState(state: HeldLeaseState): void;
+  /** The last that is told. */
+  onLeaseError(error: unknown): void;
+}
+
 /**
- * A lease held for one subscriber: granted, renewed, granted anew when lost, revoked in the end.
+ * A lease held for somebody: granted, renewed, granted anew when lost, revoked in the end.
  *
- * Written by hand and not with operators: ten thousand of them are held by one process, and each operator on the way
- * would keep half a kilobyte.
+ * Written by hand, without operators and nearly without closures: ten thousand of them are held by one process, and each
+ * operator on the way would keep half a kilobyte. As an observer it is told of the links of the connection, as an alarm
+ * it rings when the lease is to be doubted, or a little before.
  *
  * @source https://etcd.io/docs/v3.5/learning/api/#lease-api
  */
 export class HeldLease implements Alarm {
-  /** For one subscriber. Unsubscribing revokes the lease in the background, unless it was released. */
-  readonly state$: Observable<HeldLeaseState>;
-  /** As an alarm it rings when the lease is to be doubted, or a little before. */
   ringsAtMs: number | undefined = undefined;
   readonly #options: HoldLeaseOptions;
+  readonly #holder: LeaseHolder;
   readonly #clock: AlarmClock;
-  #subscriber: Subscriber<HeldLeaseState> | undefined;
+  #links: Subscription | undefined;
+  /** The link there is. */
+  #link: Link | undefined;
   #lease: Lease | undefined;
   #trouble: Trouble = NO_TROUBLE;
   #suspendedSinceMs: number | undefined;
-  /** Counts what is begun: over a link, and after a fault of it. Whoever tells of it looks whether it still goes on. */
+  /** Counts what is begun: over a link, and after a fault of it. Whoever tells the holder looks whether it still goes on. */
   #phase = 0;
   /** What goes on: a grant, or renewals, or the wait after a fault. */
   #running: Subscription | undefined;
-  /** Where the lease is being renewed. */
-  #renewedOn: Link | undefined;
+  #isRenewing = false;
   /** When the lease is to be doubted, by the time of the clock. */
   #doubtAtMs = 0;
+  #stopped = false;
 
-  constructor(options: HoldLeaseOptions) {
+  constructor(options: HoldLeaseOptions, holder: LeaseHolder) {
     this.#options = options;
+    this.#holder = holder;
     this.#clock = alarmClockOf(options.scheduler);
-    this.state$ = new Observable((subscriber) => {
-      this.#start(subscriber);
-    });
+  }
+
+  start(): void {
+    this.#tell(this.#granting());
+    // Each of the two may have stopped it.
+    if (!this.#isStopped()) this.#links = this.#options.connection.link$.subscribe(this);
+    if (this.#isStopped()) this.#links?.unsubscribe();
+  }
+
+  /** Revokes the lease in the background, unless it was released. */
+  stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    // Before all else: the revoke takes hold of the connection while it is still open.
+    this.release$().subscribe();
+    this.#nextPhase();
+    this.#links?.unsubscribe();
   }
 
   /** Renews at once: there is reason to doubt that the lease lives. */
   recheck(): void {
-    if (this.#renewedOn !== undefined && this.#lease !== undefined) this.#renew(this.#renewedOn, this.#lease, 0);
+    if (this.#isRenewing && this.#lease !== undefined) this.#renew(this.#lease, 0);
   }
 
   /** Revokes the lease, and emits once, whether etcd confirmed it: see {@link revoke$}. Goes on when unsubscribed. */
@@ -114,56 +124,53 @@ export class HeldLease implements Alarm {
     });
   }
 
-  #start(subscriber: Subscriber<HeldLeaseState>): void {
-    this.#subscriber = subscriber;
-    subscriber.add(() => {
-      // Before all else: the revoke takes hold of the connection while it is still open.
-      this.release$().subscribe();
-      this.#nextPhase();
-    });
-    this.#tell(this.#granting(), undefined);
-    if (subscriber.closed) return;
-    subscriber.add(
-      this.#options.connection.link$.subscribe({
-        next: (state) => {
-          this.#onLinkState(state);
-        },
-        error: (error: unknown) => {
-          subscriber.error(error);
-        },
-      }),
-    );
-  }
-
-  #tell(lease: LeaseState, link: Link | undefined): void {
-    this.#subscriber?.next({ lease, link });
-  }
-
-  #onLinkState(state: LinkState): void {
+  next(state: LinkState): void {
     this.#nextPhase();
-    if (state.status === 'down') this.#tell(this.#failed(state.cause), undefined);
+    this.#link = state.status === 'up' ? state.link : undefined;
+    if (state.status === 'down') this.#tell(this.#failed(state.cause));
     else this.#attempt(state.link);
+  }
+
+  error(error: unknown): void {
+    if (this.#stopped) return;
+    this.#holder.onLeaseError(error);
+    this.stop();
+  }
+
+  ring(): void {
+    const lease = this.#lease;
+    if (lease === undefined) return;
+    const doubtInMs = this.#doubtAtMs - this.#clock.nowMs();
+    if (doubtInMs > 0) {
+      this.#clock.set(this, doubtInMs);
+      return;
+    }
+    const cause = new Error(`no renewal of lease ${lease.id} was answered for two thirds of its TTL`);
+    this.#tell(this.#suspended(lease, cause));
+  }
+
+  #isStopped(): boolean {
+    return this.#stopped;
+  }
+
+  #tell(lease: LeaseState): void {
+    if (!this.#stopped) this.#holder.onLeaseState({ lease, link: this.#link });
   }
 
   #nextPhase(): void {
     this.#phase += 1;
-    this.#renewedOn = undefined;
+    this.#isRenewing = false;
     this.#clock.cancel(this);
     this.#running?.unsubscribe();
     this.#running = undefined;
   }
 
-  /** Runs this, and nothing else, until it fails or another phase begins. What it tells, it tells of this phase. */
-  #run<T>(source$: Observable<T>, link: Link, next: (value: T) => void): void {
+  /** Runs this, and nothing else, until it fails or another phase begins. */
+  #run<T>(source$: Observable<T>, next: (held: HeldLease, value: T) => void): void {
     this.#running?.unsubscribe();
     this.#running = undefined;
     const phase = this.#phase;
-    const subscription = source$.subscribe({
-      next,
-      error: (error: unknown) => {
-        this.#onFault(link, error);
-      },
-    });
+    const subscription = source$.subscribe(new Part(this, next, HeldLease.#onFault));
     // It may have gone on to something else by now.
     if (this.#phase === phase) this.#running ??= subscription;
     else subscription.unsubscribe();
@@ -171,16 +178,18 @@ export class HeldLease implements Alarm {
 
   #attempt(link: Link): void {
     if (this.#lease?.renewedAtMs !== undefined) {
-      this.#keep(link, this.#lease, false);
+      this.#keep(this.#lease, false);
       return;
     }
     const phase = this.#phase;
-    this.#tell(this.#granting(), link);
+    this.#tell(this.#granting());
     if (this.#phase !== phase) return;
-    this.#run(this.#grant$(link), link, (lease) => {
-      this.#keep(link, lease, true);
-    });
+    this.#run(this.#grant$(link), HeldLease.#onGranted);
   }
+
+  static readonly #onGranted = (held: HeldLease, lease: Lease): void => {
+    held.#keep(lease, true);
+  };
 
   #grant$(link: Link): Observable<Lease> {
     const { ttlSeconds, scheduler, random } = this.#options;
@@ -196,30 +205,36 @@ export class HeldLease implements Alarm {
     const sentAtMs = scheduler.now();
     const answer = new AsyncSubject<Lease>();
     asked.grant$ = answer;
-    defer(() => link.grant$(ttlSeconds, asked.id))
-      .pipe(
-        concatMap((grant) => {
-          asked.ttlSeconds = grant.ttlSeconds;
-          asked.renewedAtMs = sentAtMs;
-          asked.grant$ = EMPTY;
-          return of(asked);
-        }),
+    const granted = (): void => {
+      answer.next(asked);
+      answer.complete();
+    };
+    defer(() => link.grant$(ttlSeconds, asked.id)).subscribe({
+      next: (grant) => {
+        asked.ttlSeconds = grant.ttlSeconds;
+        asked.renewedAtMs = sentAtMs;
+        asked.grant$ = EMPTY;
+        granted();
+      },
+      error: (error: unknown) => {
+        const exists = error instanceof EtcdFault && error.kind === 'lease-exists';
         // An earlier grant came through, and its answer did not. The first renewal tells the rest.
-        catchError((error: unknown) => {
-          if (!(error instanceof EtcdFault) || error.kind !== 'lease-exists') return throwError(() => error);
-          if (!isFirst) return of(asked);
-          // Not ours: another source of randomness is like this one. To be left alone, and another id drawn.
-          asked.isForeign = true;
-          this.#lease = undefined;
-          return throwError(() => error);
-        }),
-      )
-      .subscribe(answer);
+        if (exists && !isFirst) granted();
+        else {
+          if (exists) {
+            // Not ours: another source of randomness is like this one. To be left alone, and another id drawn.
+            asked.isForeign = true;
+            this.#lease = undefined;
+          }
+          answer.error(error);
+        }
+      },
+    });
     return answer;
   }
 
   /** Renews and judges; a grant just answered (`fresh`) needs no renewal yet. */
-  #keep(link: Link, lease: Lease, fresh: boolean): void {
+  #keep(lease: Lease, fresh: boolean): void {
     const { random, scheduler } = this.#options;
     const phase = this.#phase;
     let firstDelayMs = 0;
@@ -227,76 +242,69 @@ export class HeldLease implements Alarm {
       // Counted from when the grant was sent: its answer may have taken a good part of the TTL.
       const thirdMs = (lease.ttlSeconds * 1000) / 3;
       firstDelayMs = Math.max(0, lease.renewedAtMs + (1 - random()) * thirdMs - scheduler.now());
-      this.#judge(link, lease, lease.renewedAtMs);
+      this.#judge(lease, lease.renewedAtMs);
       if (this.#phase !== phase) return;
     }
-    this.#renewedOn = link;
-    this.#renew(link, lease, firstDelayMs);
+    this.#isRenewing = true;
+    this.#renew(lease, firstDelayMs);
   }
 
-  #renew(link: Link, lease: Lease, firstDelayMs: number): void {
-    const renewal$ = defer(() => link.keepAlive$(lease.id, lease.ttlSeconds, firstDelayMs));
-    this.#run(renewal$, link, (renewal) => {
-      this.#onRenewal(link, lease, renewal);
-    });
+  #renew(lease: Lease, firstDelayMs: number): void {
+    const link = this.#link as Link;
+    this.#run(
+      defer(() => link.keepAlive$(lease.id, lease.ttlSeconds, firstDelayMs)),
+      HeldLease.#onRenewal,
+    );
   }
 
-  #onRenewal(link: Link, lease: Lease, { ttlSeconds, sentAtMs, lateMs }: Renewal): void {
+  static readonly #onRenewal = (held: HeldLease, { ttlSeconds, sentAtMs, lateMs }: Renewal): void => {
+    const lease = held.#lease;
+    if (lease === undefined) return;
     lease.ttlSeconds = ttlSeconds;
     // In the future: the clock was set back since.
-    const isInFuture = (lease.renewedAtMs ?? 0) > this.#options.scheduler.now();
+    const isInFuture = (lease.renewedAtMs ?? 0) > held.#options.scheduler.now();
     lease.renewedAtMs = isInFuture ? sentAtMs : Math.max(lease.renewedAtMs ?? 0, sentAtMs);
     lease.lateMs = lateMs >= (ttlSeconds * 1000) / 6 ? lateMs : 0;
-    this.#judge(link, lease, lease.renewedAtMs);
-  }
+    held.#judge(lease, lease.renewedAtMs);
+  };
 
   /** Believes in the lease until two thirds of the TTL are over: then a renewal is overdue by a third of it. */
-  #judge(link: Link, lease: Lease, renewedAtMs: number): void {
+  #judge(lease: Lease, renewedAtMs: number): void {
     const doubtInMs = renewedAtMs + (lease.ttlSeconds * 2000) / 3 - this.#options.scheduler.now();
     this.#doubtAtMs = this.#clock.nowMs() + doubtInMs;
     // One that rings too early is set again then: cheaper than at each renewal.
     if (this.ringsAtMs === undefined || this.ringsAtMs > this.#doubtAtMs) this.#clock.set(this, doubtInMs);
-    if (doubtInMs > 0) this.#tell(this.#granted(lease), link);
+    if (doubtInMs > 0) this.#tell(this.#granted(lease));
   }
 
-  ring(): void {
-    const lease = this.#lease;
-    if (lease === undefined) return;
-    const doubtInMs = this.#doubtAtMs - this.#clock.nowMs();
-    if (doubtInMs > 0) {
-      this.#clock.set(this, doubtInMs);
-      return;
-    }
-    const cause = new Error(`no renewal of lease ${lease.id} was answered for two thirds of its TTL`);
-    this.#tell(this.#suspended(lease, cause), this.#renewedOn);
-  }
-
-  #onFault(link: Link, fault: unknown): void {
-    this.#nextPhase();
-    const phase = this.#phase;
+  static readonly #onFault = (held: HeldLease, fault: unknown): void => {
+    held.#nextPhase();
     // Not etcd's doing but a mistake in code: taken for weather, it would be retried for ever.
     const fatal = fault instanceof EtcdFault ? fatalError(fault) : fault;
-    if (fatal !== undefined) {
-      this.#subscriber?.error(fatal);
-      return;
-    }
-    const cause = fault as EtcdFault;
-    if (cause.kind !== 'lease-gone' || this.#lease === undefined) this.#tell(this.#failed(cause), link);
+    if (fatal !== undefined) held.error(fatal);
+    else held.#recover(fault as EtcdFault);
+  };
+
+  #recover(cause: EtcdFault): void {
+    const phase = this.#phase;
+    if (cause.kind !== 'lease-gone' || this.#lease === undefined) this.#tell(this.#failed(cause));
     else {
       // A new id: the old one may still be the target of a revoke by somebody else.
       const { id } = this.#lease;
       this.#lease = undefined;
       this.#suspendedSinceMs = undefined;
       this.#trouble = { attempt: 0, cause };
-      this.#tell({ status: 'lost', leaseId: id, cause }, link);
+      this.#tell({ status: 'lost', leaseId: id, cause });
     }
     if (this.#phase !== phase) return;
     const { random, scheduler } = this.#options;
     const delayMs = backoffDelayMs(Math.max(1, this.#trouble.attempt), random);
-    this.#run(timer(delayMs, scheduler), link, () => {
-      this.#attempt(link);
-    });
+    this.#run(timer(delayMs, scheduler), HeldLease.#onPauseOver);
   }
+
+  static readonly #onPauseOver = (held: HeldLease): void => {
+    held.#attempt(held.#link as Link);
+  };
 
   #granting(): LeaseState {
     return { status: 'granting', ...this.#trouble };
@@ -317,5 +325,30 @@ export class HeldLease implements Alarm {
   #failed(cause: Error): LeaseState {
     this.#trouble = { attempt: this.#trouble.attempt + 1, cause };
     return this.#lease?.renewedAtMs === undefined ? this.#granting() : this.#suspended(this.#lease, cause);
+  }
+}
+
+/** What observes a part of a held lease's life: an object of two fields in place of two closures and their scope. */
+class Part<T> {
+  readonly #held: HeldLease;
+  readonly #next: (held: HeldLease, value: T) => void;
+  readonly #error: (held: HeldLease, error: unknown) => void;
+
+  constructor(
+    held: HeldLease,
+    next: (held: HeldLease, value: T) => void,
+    error: (held: HeldLease, error: unknown) => void,
+  ) {
+    this.#held = held;
+    this.#next = next;
+    this.#error = error;
+  }
+
+  next(value: T): void {
+    this.#next(this.#held, value);
+  }
+
+  error(error: unknown): void {
+    this.#error(this.#held, error);
   }
 }

@@ -1,4 +1,4 @@
-import { Observable, distinctUntilChanged, map } from 'rxjs';
+import { Observable } from 'rxjs';
 import { resolveClient } from '../etcd/connection.ts';
 import type { EtcdClient } from '../etcd/etcd3-client.ts';
 import { leaseArguments, type LeaseOptions } from './arguments.ts';
@@ -35,12 +35,24 @@ import { isSameLease, type LeaseState } from './lease-state.ts';
 export function lease$(client: EtcdClient, options: LeaseOptions = {}): Observable<LeaseState> {
   const { connection } = resolveClient(client);
   const settings = leaseArguments(options);
-  return new Observable<LeaseState>((subscriber) =>
-    new HeldLease({ connection, ...settings }).state$
-      .pipe(
-        map(({ lease }) => lease),
-        distinctUntilChanged(isSameLease),
-      )
-      .subscribe(subscriber),
-  );
+  return new Observable<LeaseState>((subscriber) => {
+    let last: LeaseState | undefined;
+    const held = new HeldLease(
+      { connection, ...settings },
+      {
+        onLeaseState: ({ lease }) => {
+          if (last !== undefined && isSameLease(last, lease)) return;
+          last = lease;
+          subscriber.next(lease);
+        },
+        onLeaseError: (error) => {
+          subscriber.error(error);
+        },
+      },
+    );
+    subscriber.add(() => {
+      held.stop();
+    });
+    held.start();
+  });
 }

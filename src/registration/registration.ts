@@ -15,7 +15,7 @@ import type { Connection, Link } from '../etcd/link.ts';
 import type { LeaseOptions } from './arguments.ts';
 import { desired$, encode, fixedValues, type Desired, type PresentValues, type ValueSource } from './desired.ts';
 import { HeldKeys, type KeyHolder, type KeyMemory, type KeyPolicy, type KeyState } from './held-keys.ts';
-import { HeldLease, type HeldLeaseState } from './held-lease.ts';
+import { HeldLease, type HeldLeaseState, type LeaseHolder } from './held-lease.ts';
 import { isSameLease } from './lease-state.ts';
 import { longTimer$ } from './long-timer.ts';
 import { nextState, type RegistrationState } from './registration-state.ts';
@@ -37,14 +37,13 @@ export function registration$<T>(options: RegistrationOptions<T>): Observable<Re
   });
 }
 
-class Registration<T> implements KeyHolder<T> {
+class Registration<T> implements KeyHolder<T>, LeaseHolder {
   readonly memory: KeyMemory = { everHeld: false, repairs: 0, disturbedAtMs: -Infinity, formerLease: undefined };
   readonly #options: RegistrationOptions<T>;
   readonly #subscriber: Subscriber<RegistrationState<T>>;
   readonly #lease: HeldLease;
   /** The user's streams: what is desired, and until when. */
   #inputs: Subscription | undefined;
-  #leasing: Subscription | undefined;
   #leaseState: HeldLeaseState | undefined;
   #desired: Desired<T> | undefined;
   #present: PresentValues<T> | undefined;
@@ -63,30 +62,19 @@ class Registration<T> implements KeyHolder<T> {
   constructor(options: RegistrationOptions<T>, subscriber: Subscriber<RegistrationState<T>>) {
     this.#options = options;
     this.#subscriber = subscriber;
-    this.#lease = new HeldLease(options);
+    this.#lease = new HeldLease(options, this);
   }
 
   start(): void {
     const subscriber = this.#subscriber;
     subscriber.add(() => {
       this.#keys?.unsubscribe();
-      this.#leasing?.unsubscribe();
+      this.#lease.stop();
       this.#inputs?.unsubscribe();
     });
     this.#readInputs();
     if (this.#hasEnded()) return;
-    const leasing = new Subscription();
-    this.#leasing = leasing;
-    leasing.add(
-      this.#lease.state$.subscribe({
-        next: (state) => {
-          this.#onLeaseState(state);
-        },
-        error: (error: unknown) => {
-          subscriber.error(error);
-        },
-      }),
-    );
+    this.#lease.start();
   }
 
   onKeyState(state: KeyState<T>): void {
@@ -95,11 +83,24 @@ class Registration<T> implements KeyHolder<T> {
     this.#publish();
   }
 
+  onKeyError(error: unknown): void {
+    this.#subscriber.error(error);
+  }
+
   onDoubt(): void {
     this.#lease.recheck();
   }
 
-  onKeyError(error: unknown): void {
+  onLeaseState(state: HeldLeaseState): void {
+    const before = this.#leaseState;
+    // Ten thousand leases are renewed all the time, and nothing is new about them.
+    if (before !== undefined && before.link === state.link && isSameLease(before.lease, state.lease)) return;
+    this.#leaseState = state;
+    this.#settle(state);
+    this.#publish();
+  }
+
+  onLeaseError(error: unknown): void {
     this.#subscriber.error(error);
   }
 
@@ -135,15 +136,6 @@ class Registration<T> implements KeyHolder<T> {
   #want(desired: Desired<T>): void {
     this.#desired = desired;
     this.#keys?.want(desired);
-  }
-
-  #onLeaseState(state: HeldLeaseState): void {
-    const before = this.#leaseState;
-    // Ten thousand leases are renewed all the time, and nothing is new about them.
-    if (before !== undefined && before.link === state.link && isSameLease(before.lease, state.lease)) return;
-    this.#leaseState = state;
-    this.#settle(state);
-    this.#publish();
   }
 
   /** The keys are held on the link there is, by the lease there is. */
@@ -230,6 +222,6 @@ class Registration<T> implements KeyHolder<T> {
         subscriber.complete();
       }),
     );
-    this.#leasing?.unsubscribe();
+    this.#lease.stop();
   }
 }

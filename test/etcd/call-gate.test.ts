@@ -8,7 +8,7 @@ function calls(
 ): { readonly subjects: Subject<number>[]; readonly subscriptions: Subscription[]; underWay(): number[] } {
   const gate = callGate(limit);
   const subjects = Array.from({ length: count }, () => new Subject<number>());
-  const subscriptions = subjects.map((subject) => gate(subject).subscribe({ error: () => undefined }));
+  const subscriptions = subjects.map((subject) => gate(() => subject).subscribe({ error: () => undefined }));
   return {
     subjects,
     subscriptions,

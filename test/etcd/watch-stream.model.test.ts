@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { Subscription } from 'rxjs';
+import { throwError, type Subscription } from 'rxjs';
 import { expect, test } from 'vitest';
 import type { EtcdFault } from '../../src/etcd/faults.ts';
 import type { WatchMessage, WatchRequest, WireEvent } from '../../src/etcd/link.ts';
@@ -96,6 +96,7 @@ class Run {
     },
     // What a real stream has as bytes is here the response itself.
     read: (response) => response as unknown as WatchResponse,
+    refused$: (fault) => throwError(() => fault),
     onFault: (fault) => this.#faults.push(fault),
     onAnswer: () => undefined,
   });

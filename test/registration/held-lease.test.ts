@@ -22,14 +22,32 @@ function runTo(atMs: number): void {
 }
 
 function hold(ttlSeconds = 9): { readonly held: HeldLease; readonly unsubscribe: () => void } {
-  const held = new HeldLease({ connection: etcd.connection, ttlSeconds, scheduler: time, random: seeded() });
-  const subscription = held.state$.subscribe(({ lease }) => states.push(lease));
+  const held = started(ttlSeconds, seeded(), (lease) => states.push(lease));
   return {
     held,
     unsubscribe: () => {
-      subscription.unsubscribe();
+      held.stop();
     },
   };
+}
+
+function started(
+  ttlSeconds: number,
+  random: () => number,
+  onState: (lease: LeaseState) => void = () => undefined,
+  onLeaseError: (error: unknown) => void = () => undefined,
+): HeldLease {
+  const held = new HeldLease(
+    { connection: etcd.connection, ttlSeconds, scheduler: time, random },
+    {
+      onLeaseState: ({ lease }) => {
+        onState(lease);
+      },
+      onLeaseError,
+    },
+  );
+  held.start();
+  return held;
 }
 
 const statuses = (): string[] =>
@@ -48,7 +66,7 @@ test('granted, and renewed at a third of the TTL for ever', () => {
 test('first renewals are spread over a third of the TTL', () => {
   const random = seeded();
   for (let index = 0; index < 300; index++) {
-    new HeldLease({ connection: etcd.connection, ttlSeconds: 9, scheduler: time, random }).state$.subscribe();
+    started(9, random);
   }
   etcd.up();
   const perSecond: number[] = [];
@@ -143,9 +161,7 @@ test('failed grants are retried for ever with growing, bounded delays', () => {
 test('what retrying cannot cure is an error', () => {
   etcd.grantFaults.push(new EtcdFault('invalid-request', 'too large lease TTL'));
   let error: unknown;
-  new HeldLease({ connection: etcd.connection, ttlSeconds: 9, scheduler: time, random: seeded() }).state$.subscribe({
-    error: (cause: unknown) => (error = cause),
-  });
+  started(9, seeded(), undefined, (cause) => (error = cause));
   etcd.up();
   runTo(100);
   expect(error).toMatchObject({ name: 'RxEtcdError', code: 'invalid-request' });
@@ -223,7 +239,7 @@ test('a recheck finds a revoked lease at once', () => {
 test('a thousand leases lost together do not come back in the same instant', () => {
   const random = seeded();
   for (let index = 0; index < 1000; index++) {
-    new HeldLease({ connection: etcd.connection, ttlSeconds: 9, scheduler: time, random }).state$.subscribe();
+    started(9, random);
   }
   etcd.up();
   runTo(1000);
