@@ -3,7 +3,8 @@ import type { Codec } from '../codecs/codec.ts';
 import { TEXT } from '../codecs/text.ts';
 import { RxEtcdError, reasonOf } from '../errors.ts';
 import type { Fingerprint, WireEntry, WireEvent } from '../etcd/link.ts';
-import { Snapshot, type EntryChange, type SnapshotEntry } from './snapshot.ts';
+import { SnapshotEntry } from './snapshot-entry.ts';
+import { Snapshot, type EntryChange } from './snapshot.ts';
 
 /** What etcd holds under a prefix, as far as it has been told: decoded, and with what a resume needs. */
 export interface PrefixContents<T> {
@@ -75,9 +76,9 @@ function listRoom<V>(): ListRoom<V> {
   return { keys: [], entries: [] };
 }
 
-function addTo<V>({ keys, entries }: ListRoom<V>, { key, modRevision, lease }: WireEntry, value: V): void {
-  keys.push(key);
-  entries.push({ value, modRevision, lease });
+function addTo<V>({ keys, entries }: ListRoom<V>, entry: WireEntry, value: V): void {
+  keys.push(entry.key);
+  entries.push(SnapshotEntry.of(value, entry));
 }
 
 /**
@@ -113,10 +114,10 @@ export function fits<T>(contents: PrefixContents<T>, answer: Fingerprint, codec:
   for (const part of all)
     for (const [, { modRevision }] of Snapshot.records(part)) highest = Math.max(highest, modRevision);
   // One transaction gives several keys the same revision, and etcd may name any of them.
-  const known = ({ key }: WireEntry): Written | undefined =>
-    all.map((part) => Snapshot.entry(part, key)).find((entry) => entry !== undefined);
+  const isKnown = (written: WireEntry): boolean =>
+    all.some((part) => Snapshot.entry(part, written.key)?.isSameWrite(SnapshotEntry.of(undefined, written)));
   if (highest !== newest.modRevision) return false;
-  if (![newest, ...keys].every((entry) => sameWrite(known(entry), entry))) return false;
+  if (![newest, ...keys].every(isKnown)) return false;
   const instance = Snapshot.entry(snapshot, newest.key);
   const decoded = decode(newest, codec);
   if (instance === undefined) return decoded.type !== 'instance';
@@ -133,13 +134,13 @@ function change<T>(
   const rejected = Snapshot.draft(contents.rejected);
   const skipped = Snapshot.draft(contents.skipped);
   for (const event of events) {
-    const { key, modRevision, lease } = event;
+    const { key } = event;
     const decoded = event.type === 'delete' ? undefined : decode(event, codec);
-    if (decoded?.type === 'instance') instances.set(key, { value: decoded.value, modRevision, lease });
+    if (decoded?.type === 'instance') instances.set(key, SnapshotEntry.of(decoded.value, event));
     else instances.delete(key);
-    if (decoded?.type === 'rejected') rejected.set(key, { value: decoded.error, modRevision, lease });
+    if (decoded?.type === 'rejected') rejected.set(key, SnapshotEntry.of(decoded.error, event));
     else rejected.delete(key);
-    if (decoded?.type === 'skipped') skipped.set(key, { value: undefined, modRevision, lease });
+    if (decoded?.type === 'skipped') skipped.set(key, SnapshotEntry.of(undefined, event));
     else skipped.delete(key);
   }
   return {
@@ -177,18 +178,12 @@ function keepEqual<V>(
 ): Snapshot<V> {
   const differences: EntryChange<V>[] = [];
   Snapshot.diff(known, listed, (key, before, after) => {
-    if (before === undefined || after === undefined || !sameWrite(before, after) || !equal(before, after)) {
+    if (before === undefined || after === undefined || !before.isSameWrite(after) || !equal(before, after)) {
       differences.push([key, after]);
     }
   });
   return differences.length === 0 ? known : Snapshot.change(known, differences, listed.revision);
 }
-
-function sameWrite(a: Written | undefined, b: Written): boolean {
-  return a?.modRevision === b.modRevision && a.lease === b.lease;
-}
-
-type Written = Pick<SnapshotEntry<unknown>, 'modRevision' | 'lease'>;
 
 /**
  * Whether two values are the same by their bytes. The revision alone does not tell: another history

@@ -1,12 +1,6 @@
 import { invalidArgument } from '../errors.ts';
 import { KeyTreeDraft, diffKeyTrees, emptyKeyTree, keyTreeOf, type KeyTree } from './key-tree.ts';
-
-/** What a snapshot keeps of a key. Replaced, never changed, so identity tells whether anything happened. */
-export interface SnapshotEntry<T> {
-  readonly value: T;
-  readonly modRevision: number;
-  readonly lease: string;
-}
+import { SnapshotEntry } from './snapshot-entry.ts';
 
 /** A change to a snapshot: `undefined` removes the key. */
 export type EntryChange<T> = readonly [key: string, entry: SnapshotEntry<T> | undefined];
@@ -76,7 +70,7 @@ export class Snapshot<T> implements ReadonlyMap<string, T> {
     const tree = new KeyTreeDraft<SnapshotEntry<T>>(emptyKeyTree());
     for (const [key, value] of entries) {
       if (typeof key !== 'string') throw invalidArgument('entries', 'keys that are strings', key);
-      tree.set(key, { value, modRevision: 0, lease: '0' });
+      tree.set(key, new SnapshotEntry(value));
     }
     return new Snapshot(tree.done(), revision);
   }

@@ -20,6 +20,9 @@ export interface WireEntry {
   readonly modRevision: number;
   /** `'0'` for none. A string, because a lease id has 63 bits. */
   readonly lease: string;
+  /** The same as two signed 32-bit halves, where those can be had without its text. */
+  readonly leaseHigh?: number;
+  readonly leaseLow?: number;
 }
 
 /** One event of the history. A deletion has no value, and no lease. */

@@ -1,5 +1,5 @@
 import { Observable, Subscription, type MonoTypeOperatorFunction, type SchedulerLike } from 'rxjs';
-import type { SnapshotEntry } from '../discovery/snapshot.ts';
+import type { SnapshotEntry } from '../discovery/snapshot-entry.ts';
 import { forEachDifference, snapshotIn, statusOf, withEntries, withResync, withSnapshot, type Known } from './known.ts';
 
 /** How {@link keepVanished} treats what vanished. */

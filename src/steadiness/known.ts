@@ -1,5 +1,6 @@
 import type { PrefixState, ResyncReason } from '../discovery/prefix-state.ts';
-import { Snapshot, type SnapshotEntry } from '../discovery/snapshot.ts';
+import { SnapshotEntry } from '../discovery/snapshot-entry.ts';
+import { Snapshot } from '../discovery/snapshot.ts';
 
 /**
  * What the steadiness operators take and give: states of a prefix, or its snapshots alone.
@@ -75,5 +76,5 @@ function isState<T>(known: Known<T>): known is PrefixState<T> {
 }
 
 function entryOf<T>(value: T): SnapshotEntry<T> {
-  return { value, modRevision: 0, lease: '0' };
+  return new SnapshotEntry(value);
 }

@@ -102,7 +102,7 @@ function mergedSnapshot<T>(
     (key, _old, now) => {
       changes.push([
         `${source}:${key}`,
-        now === undefined ? undefined : { ...now, value: { source, key, value: now.value } },
+        now === undefined ? undefined : now.withValue({ source, key, value: now.value }),
       ]);
     },
   );

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { SnapshotEntry } from '../../src/discovery/snapshot-entry.ts';
 import { Snapshot, type EntryChange } from '../../src/discovery/snapshot.ts';
 import { compareKeys, encodeKey } from '../../src/etcd/keys.ts';
 
@@ -26,10 +27,7 @@ const sorted = (entries: Entries): [string, number][] =>
   [...entries].sort(([a], [b]) => Buffer.compare(encodeKey(a), encodeKey(b)));
 
 function toChanges(set: readonly (readonly [string, number | undefined])[], revision: number): EntryChange<number>[] {
-  return set.map(([key, value]) => [
-    key,
-    value === undefined ? undefined : { value, modRevision: revision, lease: '0' },
-  ]);
+  return set.map(([key, value]) => [key, value === undefined ? undefined : new SnapshotEntry(value, revision)]);
 }
 
 for (const [name, key] of [

@@ -120,7 +120,8 @@ class OwnEntry implements WireEntry {
   key = '';
   createRevision = 0;
   modRevision = 0;
-  lease = '0';
+  leaseHigh = 0;
+  leaseLow = 0;
   /** Where the value is, in {@link message}. */
   valueStart = 0;
   valueEnd = 0;
@@ -128,6 +129,11 @@ class OwnEntry implements WireEntry {
 
   constructor(message: Buffer) {
     this.message = message;
+  }
+
+  /** Made when it is asked for: the text of 64 bits costs as much as that of the key. */
+  get lease(): string {
+    return String((BigInt(this.leaseHigh) << 32n) | BigInt(this.leaseLow >>> 0));
   }
 
   get value(): Uint8Array {
@@ -196,7 +202,8 @@ function readEntry(reader: WireReader, limit: number, namespaceBytes: number, en
         break;
       }
       case KV_LEASE:
-        entry.lease = reader.int64Text();
+        entry.leaseLow = reader.int64Low();
+        entry.leaseHigh = reader.high;
         break;
       default:
         reader.skip(tag, limit);

@@ -39,16 +39,15 @@ export class WireReader {
     return high * 2 ** 32 + (low >>> 0);
   }
 
-  /** A varint as the decimal digits of a signed 64-bit number. The same number soon after is the same string. */
-  int64Text(): string {
+  /** A varint as the low half of a signed 64-bit number; the other one is {@link high} then. */
+  int64Low(): number {
     this.#varint();
-    if (high === 0) return String(low >>> 0);
-    const place = (low ^ (low >>> 8)) & (recent.length - 1);
-    const known = recent[place];
-    if (known?.high === high && known.low === low) return known.text;
-    const text = String((BigInt(high) << 32n) | BigInt(low >>> 0));
-    recent[place] = { high, low, text };
-    return text;
+    return low;
+  }
+
+  /** The high half of the number read last by {@link int64Low}, as a signed 32-bit integer like the low one. */
+  get high(): number {
+    return high;
   }
 
   /** The end of what follows a length, as a position; it lies at or before `limit`. */
@@ -125,8 +124,3 @@ const MAX_DEPTH = 100;
 
 let low = 0;
 let high = 0;
-
-/** Large numbers read lately: leases, which hold many keys each and are told of with each of their changes. */
-const recent = new Array<{ readonly high: number; readonly low: number; readonly text: string } | undefined>(4096).fill(
-  undefined,
-);
