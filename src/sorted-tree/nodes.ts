@@ -16,9 +16,10 @@ export class Leaf<K, V> {
   keys: readonly K[];
   readonly values: V[];
   readonly children: undefined;
-  readonly draft: object | undefined;
+  /** Which draft made it: the mark of that one, 0 for none. */
+  readonly draft: number;
 
-  constructor(keys: readonly K[], values: V[], draft?: object) {
+  constructor(keys: readonly K[], values: V[], draft: number = 0) {
     this.keys = keys;
     this.values = values;
     this.children = undefined;
@@ -31,9 +32,9 @@ export class Inner<K, V> {
   keys: readonly K[];
   readonly values: undefined;
   readonly children: Node<K, V>[];
-  readonly draft: object | undefined;
+  readonly draft: number;
 
-  constructor(keys: readonly K[], children: Node<K, V>[], draft?: object) {
+  constructor(keys: readonly K[], children: Node<K, V>[], draft: number = 0) {
     this.keys = keys;
     this.values = undefined;
     this.children = children;

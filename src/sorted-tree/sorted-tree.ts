@@ -99,8 +99,8 @@ export class SortedTreeDraft<K, V> {
   readonly isBefore: Order<K>;
   #root: Node<K, V>;
   size: number;
-  /** Marks the nodes that nobody else has. */
-  #mark: object = {};
+  /** Marks the nodes that nobody else has. A number, because every node would hold on to an object. */
+  #mark: number = newMark();
 
   constructor(from: SortedTree<K, V>) {
     this.isBefore = from.isBefore;
@@ -139,7 +139,7 @@ export class SortedTreeDraft<K, V> {
 
   /** What it is now. The draft can go on from there. */
   done(): SortedTree<K, V> {
-    this.#mark = {};
+    this.#mark = newMark();
     return new SortedTree(this.isBefore, this.#root, this.size);
   }
 
@@ -228,6 +228,14 @@ export class SortedTreeDraft<K, V> {
       right: new Inner(keys.slice(middle), children.slice(middle), this.#mark),
     };
   }
+}
+
+let marks = 0;
+
+/** One that no node bears. */
+function newMark(): number {
+  marks += 1;
+  return marks;
 }
 
 interface Halves<K, V> {
