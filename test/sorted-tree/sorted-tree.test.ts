@@ -46,6 +46,13 @@ const change = fc.record({
   value: fc.option(fc.string({ maxLength: 2 }), { nil: undefined }),
 });
 
+// The first test, so that its draft is the first one: the mark of nodes that no draft made must not be that one's.
+test("the nodes of a list are no draft's own", () => {
+  const tree = SortedTree.ofSorted(isBefore, [1, 2], ['a', 'b']);
+  tree.draft().set(1, 'another');
+  expect(tree.get(1)).toBe('a');
+});
+
 test('it is a map in key order, balanced, and earlier trees stay as they were, whatever is changed', () => {
   fc.assert(
     fc.property(
