@@ -249,27 +249,23 @@ export class HeldKeys<T> {
     this.#watches = watches;
     for (const [index, { bytes, namespaceBytes }] of this.#policy.keys.entries()) {
       const request = { range: { key: bytes, namespaceBytes }, startRevision, catchesUp };
-      watches.add(
-        defer(() => this.#link.watch$(request)).subscribe({
-          next: (message) => {
-            this.#watched(index, message, startRevision);
-          },
-          error: (error: unknown) => {
-            watches.unsubscribe();
-            if (this.#watches === watches && this.#failed(error)) this.#watchAgain();
-          },
-        }),
-      );
+      const watch$ = defer(() => this.#link.watch$(request));
+      watches.add(watch$.subscribe(new KeyWatch(this, index, startRevision, watches)));
     }
   }
 
-  #watched(index: number, message: WatchMessage, startRevision: number): void {
+  onWatched(index: number, message: WatchMessage, startRevision: number): void {
     if (this.#seen === undefined) return;
     const known = this.#seen[index] as SeenKey;
     const told = seenFromWatch(known, message, startRevision);
     if (told === known) return;
     this.#seen = this.#seen.with(index, told);
     this.#step();
+  }
+
+  onWatchError(watches: Subscription, error: unknown): void {
+    watches.unsubscribe();
+    if (this.#watches === watches && this.#failed(error)) this.#watchAgain();
   }
 
   #watchAgain(): void {
@@ -281,6 +277,34 @@ export class HeldKeys<T> {
       this.#forgetUnwatched();
       this.#step();
     });
+  }
+}
+
+/** The watch on one of the keys. */
+class KeyWatch {
+  readonly #keys: Pick<HeldKeys<unknown>, 'onWatched' | 'onWatchError'>;
+  readonly #index: number;
+  readonly #startRevision: number;
+  readonly #watches: Subscription;
+
+  constructor(
+    keys: Pick<HeldKeys<unknown>, 'onWatched' | 'onWatchError'>,
+    index: number,
+    startRevision: number,
+    watches: Subscription,
+  ) {
+    this.#keys = keys;
+    this.#index = index;
+    this.#startRevision = startRevision;
+    this.#watches = watches;
+  }
+
+  next(message: WatchMessage): void {
+    this.#keys.onWatched(this.#index, message, this.#startRevision);
+  }
+
+  error(error: unknown): void {
+    this.#keys.onWatchError(this.#watches, error);
   }
 }
 

@@ -5,6 +5,7 @@ import { EtcdFault, fatalError } from '../etcd/faults.ts';
 import type { Connection, Link, LinkState, Renewal } from '../etcd/link.ts';
 import { newLeaseId } from './lease-id.ts';
 import type { LeaseState } from './lease-state.ts';
+import { linkFanOf, type LinkListener } from './link-fan.ts';
 import { revoke$ } from './revoke.ts';
 export interface HoldLeaseOptions {
   readonly connection: Connection;
@@ -49,17 +50,16 @@ export interface LeaseHolder {
  * A lease held for somebody: granted, renewed, granted anew when lost, revoked in the end.
  *
  * Written by hand, without operators and nearly without closures: ten thousand of them are held by one process, and each
- * operator on the way would keep half a kilobyte. As an observer it is told of the links of the connection, as an alarm
+ * operator on the way would keep half a kilobyte. As a listener it is told of the links of the connection, as an alarm
  * it rings when the lease is to be doubted, or a little before.
  *
  * @source https://etcd.io/docs/v3.5/learning/api/#lease-api
  */
-export class HeldLease implements Alarm {
+export class HeldLease implements Alarm, LinkListener {
   ringsAtMs: number | undefined = undefined;
   readonly #options: HoldLeaseOptions;
   readonly #holder: LeaseHolder;
   readonly #clock: AlarmClock;
-  #links: Subscription | undefined;
   /** The link there is. */
   #link: Link | undefined;
   #lease: Lease | undefined;
@@ -82,9 +82,7 @@ export class HeldLease implements Alarm {
 
   start(): void {
     this.#tell(this.#granting());
-    // Each of the two may have stopped it.
-    if (!this.#isStopped()) this.#links = this.#options.connection.link$.subscribe(this);
-    if (this.#isStopped()) this.#links?.unsubscribe();
+    if (!this.#stopped) linkFanOf(this.#options.connection).add(this);
   }
 
   /** Revokes the lease in the background, unless it was released. */
@@ -94,7 +92,7 @@ export class HeldLease implements Alarm {
     // Before all else: the revoke takes hold of the connection while it is still open.
     this.release$().subscribe();
     this.#nextPhase();
-    this.#links?.unsubscribe();
+    linkFanOf(this.#options.connection).remove(this);
   }
 
   /** Renews at once: there is reason to doubt that the lease lives. */
@@ -147,10 +145,6 @@ export class HeldLease implements Alarm {
     }
     const cause = new Error(`no renewal of lease ${lease.id} was answered for two thirds of its TTL`);
     this.#tell(this.#suspended(lease, cause));
-  }
-
-  #isStopped(): boolean {
-    return this.#stopped;
   }
 
   #tell(lease: LeaseState): void {

@@ -1,0 +1,71 @@
+import { Subscription } from 'rxjs';
+import type { Connection, LinkState } from '../etcd/link.ts';
+
+/** As an observer, without a completion: a connection has none. */
+export interface LinkListener {
+  next(state: LinkState): void;
+  error(error: unknown): void;
+}
+
+/**
+ * Tells any number of listeners of the links of a connection, the present one first, over one subscription: RxJS keeps
+ * half a kilobyte for each, and ten thousand leases listen.
+ */
+export class LinkFan {
+  readonly #connection: Connection;
+  readonly #listeners = new Set<LinkListener>();
+  #subscription: Subscription | undefined;
+  #latest: LinkState | undefined;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  add(listener: LinkListener): void {
+    this.#listeners.add(listener);
+    if (this.#subscription === undefined) this.#subscribe();
+    else if (this.#latest !== undefined) listener.next(this.#latest);
+  }
+
+  /** Nothing happens if it does not listen. After the last one the connection is left. */
+  remove(listener: LinkListener): void {
+    if (this.#listeners.delete(listener) && this.#listeners.size === 0) this.#leave();
+  }
+
+  #subscribe(): void {
+    const subscription = new Subscription();
+    this.#subscription = subscription;
+    subscription.add(
+      this.#connection.link$.subscribe({
+        next: (state) => {
+          this.#latest = state;
+          // Some may leave meanwhile, and who comes meanwhile is told at once.
+          for (const listener of [...this.#listeners]) {
+            if (this.#latest === state && this.#listeners.has(listener)) listener.next(state);
+          }
+        },
+        error: (error: unknown) => {
+          const listeners = [...this.#listeners];
+          this.#listeners.clear();
+          this.#leave();
+          for (const listener of listeners) listener.error(error);
+        },
+      }),
+    );
+  }
+
+  #leave(): void {
+    this.#latest = undefined;
+    this.#subscription?.unsubscribe();
+    this.#subscription = undefined;
+  }
+}
+
+const fans = new WeakMap<Connection, LinkFan>();
+
+/** The one of all leases of a connection. */
+export function linkFanOf(connection: Connection): LinkFan {
+  let fan = fans.get(connection);
+  if (fan === undefined) fans.set(connection, (fan = new LinkFan(connection)));
+  return fan;
+}
