@@ -3,6 +3,7 @@ import { AlarmClock, type Alarm } from './alarm-clock.ts';
 import { EtcdFault, toFault } from './faults.ts';
 import type { Renewal } from './link.ts';
 import type { Duplex } from './rpc.ts';
+import type { KeepAliveResponse } from './wire/messages.ts';
 
 export interface KeepAliveStreamOptions {
   /** Opens the stream: called with the first lease, and again after the last one had gone. */
@@ -149,11 +150,11 @@ export function keepAliveStream(
     state.duplex.on('end', () => {
       fail(new EtcdFault('link', 'the member ended the keepalive stream'));
     });
-    state.duplex.on('data', (response: { readonly ID: string; readonly TTL: string }) => {
+    state.duplex.on('data', ({ ID, TTL }: KeepAliveResponse) => {
       if (state.closed) return;
       state.answeredMs = steadyNowMs();
       options.onAnswer();
-      receive(state, response.ID, Number(response.TTL));
+      receive(state, ID, TTL);
     });
     return state;
   };

@@ -130,7 +130,12 @@ export function memberLink(options: MemberLinkOptions): Link {
   });
   const keepAlive$ = keepAliveStream({
     ...streamed,
-    open: () => duplex(methods.leaseKeepAlive),
+    open: () =>
+      duplex({
+        ...methods.leaseKeepAlive,
+        requestSerialize: (request) => format.keepAliveRequest(request as { readonly ID: string }),
+        responseDeserialize: (bytes) => format.keepAliveResponse(bytes),
+      }),
     scheduler,
     steadyNowMs: steadyClock(scheduler),
     random: options.random,

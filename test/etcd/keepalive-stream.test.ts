@@ -57,8 +57,8 @@ test('a renewal is answered to the lease it is of; a lease that is gone ends alo
   scheduler.maxFrames = 1;
   scheduler.flush();
   expect(opened).toHaveLength(1);
-  opened[0]?.data({ ID: '2', TTL: '9' });
-  opened[0]?.data({ ID: '1', TTL: '0' });
+  opened[0]?.data({ ID: '2', TTL: 9 });
+  opened[0]?.data({ ID: '1', TTL: 0 });
   expect(seen).toMatchObject([{ ttlSeconds: 9 }, { kind: 'lease-gone' }]);
   expect(b.closed).toBe(false);
   expect(a.closed).toBe(true);
@@ -88,12 +88,12 @@ test('a member that answers no renewal is given up in time to renew at another o
     scheduler.flush();
   };
   until(1);
-  opened[0]?.data({ ID: '1', TTL: '10' });
+  opened[0]?.data({ ID: '1', TTL: 10 });
   // Sent at 3334 ms and not answered when the next is due: suspected; answered in the last moment.
   until(6700);
   expect(opened[0]?.written).toHaveLength(3);
-  opened[0]?.data({ ID: '1', TTL: '10' });
-  opened[0]?.data({ ID: '1', TTL: '10' });
+  opened[0]?.data({ ID: '1', TTL: 10 });
+  opened[0]?.data({ ID: '1', TTL: 10 });
   until(9000);
   expect(faults).toEqual([]);
   until(14_000);
@@ -113,7 +113,7 @@ test('a clock that is set back stops no renewal', () => {
     if (second === 20) setBackMs = 3_600_000;
     scheduler.maxFrames = second * 1000;
     scheduler.flush();
-    for (const request of opened[0]?.written.splice(0) ?? []) opened[0]?.data({ ...request, TTL: '9' });
+    for (const request of opened[0]?.written.splice(0) ?? []) opened[0]?.data({ ...request, TTL: 9 });
   }
   expect(renewals.length).toBeGreaterThanOrEqual(38);
   expect(renewals.every(({ lateMs }) => lateMs < 1500)).toBe(true);
@@ -134,9 +134,9 @@ test('an answer to a renewal from before the lease was taken up again is not tak
   before.unsubscribe();
   keepAlive$('1', 9, 0).subscribe((renewal) => renewals.push(renewal));
   until(2001);
-  opened[0]?.data({ ID: '1', TTL: '9' });
+  opened[0]?.data({ ID: '1', TTL: 9 });
   expect(renewals).toMatchObject([{ sentAtMs: 0 }]);
-  opened[0]?.data({ ID: '1', TTL: '9' });
+  opened[0]?.data({ ID: '1', TTL: 9 });
   expect(renewals).toMatchObject([{ sentAtMs: 0 }, { sentAtMs: 2000 }]);
 });
 
@@ -150,7 +150,7 @@ test('answers that come late, but come, are not silence', () => {
     scheduler.flush();
     if (atMs % (atMs < 10_000 ? 30 : 36) !== 0) continue;
     const request = opened[0]?.written.shift();
-    if (request !== undefined) opened[0]?.data({ ...request, TTL: '9' });
+    if (request !== undefined) opened[0]?.data({ ...request, TTL: 9 });
   }
   expect(faults).toEqual([]);
 });
@@ -177,8 +177,8 @@ test('a process stopped while it suspects silence reads what came first', () => 
   stoppedMs = 10_000;
   until(3550);
   expect(faults).toEqual([]);
-  duplex.data({ ID: '1', TTL: '10' });
-  duplex.data({ ID: '1', TTL: '10' });
+  duplex.data({ ID: '1', TTL: 10 });
+  duplex.data({ ID: '1', TTL: 10 });
   until(3800);
   expect(faults).toEqual([]);
 });

@@ -34,10 +34,18 @@ export interface RangeResponse {
   readEntries(namespaceBytes: number): WireEntry[];
 }
 
-/** How answers are read from their bytes: our own way, or etcd3's. */
+/** The answer to a renewal, by the names of etcd's own: a TTL of 0 says that the lease is gone. */
+export interface KeepAliveResponse {
+  readonly ID: string;
+  readonly TTL: number;
+}
+
+/** How answers are read from their bytes, and renewals written: our own way, or etcd3's. */
 export interface WireFormat {
   watchResponse(bytes: Buffer): WatchResponse;
   rangeResponse(bytes: Buffer): RangeResponse;
+  keepAliveRequest(request: { readonly ID: string }): Buffer;
+  keepAliveResponse(bytes: Buffer): KeepAliveResponse;
 }
 
 /** The fault for bytes that are no answer: it speaks against whoever sent them, so against the link. */

@@ -1,6 +1,6 @@
 import { decodeKeyAt } from '../keys.ts';
 import type { WireEntry, WireEvent } from '../link.ts';
-import type { RangeResponse, WatchResponse, WireFormat } from './messages.ts';
+import type { KeepAliveResponse, RangeResponse, WatchResponse, WireFormat } from './messages.ts';
 import { WireReader } from './reader.ts';
 
 /**
@@ -10,7 +10,7 @@ import { WireReader } from './reader.ts';
  * @source https://github.com/etcd-io/etcd/blob/main/api/etcdserverpb/rpc.proto
  * @source https://github.com/etcd-io/etcd/blob/main/api/mvccpb/kv.proto
  */
-export const ownFormat: WireFormat = { watchResponse, rangeResponse };
+export const ownFormat: WireFormat = { watchResponse, rangeResponse, keepAliveRequest, keepAliveResponse };
 
 // A field's tag is its number and its wire type. A known number with another wire type is an unknown field.
 const VARINT = 0;
@@ -42,6 +42,10 @@ const RANGE_HEADER = (1 << 3) | BYTES;
 const RANGE_KV = (2 << 3) | BYTES;
 const RANGE_MORE = (3 << 3) | VARINT;
 const RANGE_COUNT = (4 << 3) | VARINT;
+
+const KEEP_ALIVE_ID = (1 << 3) | VARINT;
+const KEPT_ALIVE_ID = (2 << 3) | VARINT;
+const KEPT_ALIVE_TTL = (3 << 3) | VARINT;
 
 function watchResponse(bytes: Buffer): WatchResponse {
   const limit = bytes.length;
@@ -133,7 +137,7 @@ class OwnEntry implements WireEntry {
 
   /** Made when it is asked for: the text of 64 bits costs as much as that of the key. */
   get lease(): string {
-    return String((BigInt(this.leaseHigh) << 32n) | BigInt(this.leaseLow >>> 0));
+    return int64Text(this.leaseHigh, this.leaseLow);
   }
 
   get value(): Uint8Array {
@@ -283,6 +287,50 @@ function readHeader(reader: WireReader, limit: number): number | undefined {
   }
   expectEnd(reader, limit);
   return revision;
+}
+
+function keepAliveRequest({ ID }: { readonly ID: string }): Buffer {
+  const id = BigInt.asUintN(64, BigInt(ID));
+  let high = Number(id >> 32n);
+  let low = Number(id & 0xffffffffn);
+  const bytes = Buffer.allocUnsafe(11);
+  bytes[0] = KEEP_ALIVE_ID;
+  let at = 1;
+  while (high > 0 || low > 0x7f) {
+    bytes[at++] = (low & 0x7f) | 0x80;
+    low = ((low >>> 7) | (high << 25)) >>> 0;
+    high >>>= 7;
+  }
+  bytes[at++] = low;
+  return bytes.subarray(0, at);
+}
+
+function keepAliveResponse(bytes: Buffer): KeepAliveResponse {
+  const limit = bytes.length;
+  const reader = new WireReader(bytes);
+  let low = 0;
+  let high = 0;
+  let ttl = 0;
+  while (reader.position < limit) {
+    const tag = reader.uint32();
+    switch (tag) {
+      case KEPT_ALIVE_ID:
+        low = reader.int64Low();
+        high = reader.high;
+        break;
+      case KEPT_ALIVE_TTL:
+        ttl = reader.int64();
+        break;
+      default:
+        reader.skip(tag, limit);
+    }
+  }
+  return { ID: int64Text(high, low), TTL: ttl };
+}
+
+/** The digits of a number of 64 bits, from its halves. */
+function int64Text(high: number, low: number): string {
+  return String((BigInt(high) << 32n) | BigInt(low >>> 0));
 }
 
 /** The whole key of the key-value whose length stands at `position`; a copy, because it outlives its page. */
