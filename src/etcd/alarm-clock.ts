@@ -78,9 +78,9 @@ export class AlarmClock {
     try {
       for (let due = this.#first(); due !== undefined && due[0] <= this.#rungMs; due = this.#first()) {
         const [atMs, alarms] = due;
-        // Also of those that are cancelled by others that ring: a set leaves them out.
         for (const alarm of alarms) {
-          alarms.delete(alarm);
+          // It has rung, and one of the others threw an error.
+          if (alarm.ringsAtMs !== atMs) continue;
           alarm.ringsAtMs = undefined;
           alarm.ring();
         }

@@ -118,7 +118,7 @@ export function keepAliveStream(
 
   /** Gives answers that wait to be read the time to be: then it was this process that was late. */
   const suspectSilence = (state: StreamState, lease: KeptLease): void => {
-    const [oldest] = lease.unanswered;
+    const oldest = lease.unanswered[0];
     if (state.silence !== undefined || !isSilent(state, lease, oldest)) return;
     const suspectedMs = steadyNowMs();
     state.silence = timer(SILENCE_GRACE_MS, scheduler).subscribe(() => {
@@ -161,14 +161,16 @@ export function keepAliveStream(
 
   const receive = (state: StreamState, leaseId: string, ttlSeconds: number): void => {
     const lease = state.leases.get(leaseId);
-    const [sent, ...unanswered] = lease?.unanswered ?? state.former.get(leaseId) ?? NONE;
     if (lease === undefined) {
-      if (unanswered.length > 0) state.former.set(leaseId, unanswered);
+      const left = state.former.get(leaseId)?.slice(1) ?? NONE;
+      if (left.length > 0) state.former.set(leaseId, left);
       else state.former.delete(leaseId);
       return;
     }
+    const { unanswered } = lease;
+    const sent = unanswered[0];
     if (sent === undefined) return;
-    lease.unanswered = unanswered.length > 0 ? unanswered : NONE;
+    lease.unanswered = unanswered.length > 1 ? unanswered.slice(1) : NONE;
     if (ttlSeconds <= 0) {
       forget(state, lease);
       lease.subscriber.error(new EtcdFault('lease-gone', `lease ${leaseId} expired or was revoked`));
@@ -190,7 +192,7 @@ export function keepAliveStream(
     suspectSilence(state, lease);
     const sentAtMs = scheduler.now();
     const lateMs = Math.max(0, sentAtMs - lease.dueAtMs);
-    lease.unanswered = [...lease.unanswered, { sentAtMs, lateMs, steadyMs: steadyNowMs() }];
+    lease.unanswered = lease.unanswered.concat({ sentAtMs, lateMs, steadyMs: steadyNowMs() });
     state.duplex.write({ ID: lease.leaseId });
     const thirdMs = lease.ttlSeconds * (1000 / 3);
     schedule(lease, thirdMs * (1 - SLACK - SPREAD * options.random()), thirdMs * SLACK);

@@ -72,6 +72,8 @@ export class HeldLease implements Alarm, LinkListener {
   #isRenewing = false;
   /** When the lease is to be doubted, by the time of the clock. */
   #doubtAtMs = 0;
+  /** The last state that was told, of this phase. */
+  #told: LeaseState | undefined;
   #stopped = false;
 
   constructor(options: HoldLeaseOptions, holder: LeaseHolder) {
@@ -148,11 +150,13 @@ export class HeldLease implements Alarm, LinkListener {
   }
 
   #tell(lease: LeaseState): void {
+    this.#told = lease;
     if (!this.#stopped) this.#holder.onLeaseState({ lease, link: this.#link });
   }
 
   #nextPhase(): void {
     this.#phase += 1;
+    this.#told = undefined;
     this.#isRenewing = false;
     this.#clock.cancel(this);
     this.#running?.unsubscribe();
@@ -268,7 +272,12 @@ export class HeldLease implements Alarm, LinkListener {
     this.#doubtAtMs = this.#clock.nowMs() + doubtInMs;
     // One that rings too early is set again then: cheaper than at each renewal.
     if (this.ringsAtMs === undefined || this.ringsAtMs > this.#doubtAtMs) this.#clock.set(this, doubtInMs);
-    if (doubtInMs > 0) this.#tell(this.#granted(lease));
+    if (doubtInMs <= 0) return;
+    // Ten thousand leases are renewed all the time, and nothing is new about them.
+    const told = this.#told;
+    if (told?.status === 'granted' && told.ttlSeconds === lease.ttlSeconds && told.renewalLateMs === lease.lateMs)
+      return;
+    this.#tell(this.#granted(lease));
   }
 
   static readonly #onFault = (held: HeldLease, fault: unknown): void => {

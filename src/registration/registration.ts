@@ -16,7 +16,6 @@ import type { LeaseOptions } from './arguments.ts';
 import { desired$, encode, fixedValues, type Desired, type PresentValues, type ValueSource } from './desired.ts';
 import { HeldKeys, type KeyHolder, type KeyMemory, type KeyPolicy, type KeyState } from './held-keys.ts';
 import { HeldLease, type HeldLeaseState, type LeaseHolder } from './held-lease.ts';
-import { isSameLease } from './lease-state.ts';
 import { longTimer$ } from './long-timer.ts';
 import { nextState, type RegistrationState } from './registration-state.ts';
 
@@ -92,9 +91,6 @@ class Registration<T> implements KeyHolder<T>, LeaseHolder {
   }
 
   onLeaseState(state: HeldLeaseState): void {
-    const before = this.#leaseState;
-    // Ten thousand leases are renewed all the time, and nothing is new about them.
-    if (before !== undefined && before.link === state.link && isSameLease(before.lease, state.lease)) return;
     this.#leaseState = state;
     this.#settle(state);
     this.#publish();
