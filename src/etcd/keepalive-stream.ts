@@ -58,10 +58,10 @@ const SILENCE_MS = 2500;
 const SILENCE_GRACE_MS = 200;
 
 /** Renewals may be this much earlier than a third of the TTL, in parts of it, so that leases drift apart. */
-const SPREAD = 0.1;
+const SPREAD = 0.04;
 
 /** And this much, so that many are sent at once. */
-const SLACK = 1 / 32;
+const SLACK = 1 / 16;
 
 interface StreamState {
   readonly duplex: Duplex;
