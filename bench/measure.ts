@@ -52,7 +52,7 @@ async function followed<R>(source: ReturnType<typeof startWorker>, task: object)
 }
 
 /** What any other client reports. */
-export async function reported<R extends Result>(file: string, task: object): Promise<R> {
+export async function reported<R>(file: string, task: object): Promise<R> {
   const client = startWorker(file, task);
   try {
     return await client.next<R>('result');

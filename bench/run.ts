@@ -23,17 +23,18 @@ export interface Row {
   readonly subject: string;
   readonly keys: number;
   readonly perMessage: number;
-  readonly measure: 'cpuUs' | 'bytes' | 'ms';
+  readonly measure: 'cpuUs' | 'bytes' | 'heapBytes' | 'ms';
   readonly median: number;
   readonly all: readonly number[];
 }
 
 /** Where the time of one case goes: one run, under the profiler. */
 export interface Profile {
-  readonly keys: number;
-  readonly perMessage: number;
+  readonly what: string;
   readonly shares: Shares;
 }
+
+const LEASES = 10_000;
 
 const { values } = parseArgs({ options: { runs: { type: 'string', default: '3' }, only: { type: 'string' } } });
 const runs = Number(values.runs);
@@ -80,7 +81,7 @@ console.log(`\n${tables(rows, profiles, machine).full}`);
 async function decoders(run: number): Promise<void> {
   for (const perMessage of [1, 64]) {
     for (const subject of ['rx-etcd', 'etcd3']) {
-      const { us } = await reported('decoder-client.js', { subject, events: perMessage });
+      const { us } = await reported<{ readonly us: number }>('decoder-client.js', { subject, events: perMessage });
       record(run, { group: 'decoders', subject, keys: 0, perMessage, measure: 'cpuUs' }, us);
     }
   }
@@ -104,10 +105,16 @@ async function profile(): Promise<void> {
     for (const perMessage of [1, 100]) {
       const events = 200_000;
       const shares = await replayProfile({ subject: 'rx-etcd', keys, perMessage, warmup: events / 2, events });
-      profiles.push({ keys, perMessage, shares });
-      console.log(`profile keys=${keys} perMessage=${perMessage}: ${JSON.stringify(shares)}`);
+      recordProfile(`${keys.toLocaleString('en')} keys, ${perMessage} a message`, shares);
     }
   }
+  const { shares } = await leasesHeld<{ readonly shares: Shares }>('rx-etcd', { profile: true });
+  recordProfile(`${LEASES.toLocaleString('en')} leases held`, shares);
+}
+
+function recordProfile(what: string, shares: Shares): void {
+  profiles.push({ what, shares });
+  console.log(`profile of ${what}: ${JSON.stringify(shares)}`);
 }
 
 async function live(run: number): Promise<void> {
@@ -144,13 +151,20 @@ async function lists(keys: number, times: number): Promise<void> {
 }
 
 async function leases(run: number): Promise<void> {
-  const count = 10_000;
   for (const subject of ['rx-etcd', 'etcd3']) {
-    const server = await startEtcd();
-    const task = { subject, url: server.clientUrl, leases: count, ttlSeconds: 30, seconds: 20 };
-    const { us, rss } = await reported<{ us: number; rss: number }>('lease-client.js', task);
-    record(run, { group: 'leases', subject, keys: count, perMessage: 0, measure: 'cpuUs' }, us);
-    record(run, { group: 'leases', subject, keys: count, perMessage: 0, measure: 'bytes' }, rss);
+    const { us, rss, heap } = await leasesHeld<{ us: number; rss: number; heap: number }>(subject);
+    record(run, { group: 'leases', subject, keys: LEASES, perMessage: 0, measure: 'cpuUs' }, us);
+    record(run, { group: 'leases', subject, keys: LEASES, perMessage: 0, measure: 'bytes' }, rss);
+    record(run, { group: 'leases', subject, keys: LEASES, perMessage: 0, measure: 'heapBytes' }, heap);
+  }
+}
+
+async function leasesHeld<R>(subject: string, more: { readonly profile?: true } = {}): Promise<R> {
+  const server = await startEtcd();
+  try {
+    const task = { subject, url: server.clientUrl, leases: LEASES, ttlSeconds: 30, seconds: 20, ...more };
+    return await reported<R>('lease-client.js', task);
+  } finally {
     await server.stop();
   }
 }

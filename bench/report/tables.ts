@@ -76,10 +76,11 @@ export function tables(
       ...pairs('list', 'bytes', mega),
       ...pairs('leases', 'cpuUs', (us) => `${(us / 1000).toFixed(1)} ms`),
       ...pairs('leases', 'bytes', mega),
+      ...pairs('leases', 'heapBytes', mega),
     ],
   );
   const parts = table(
-    ['Part', ...profiles.map(({ keys, perMessage }) => `${keys.toLocaleString('en')} keys, ${perMessage} a message`)],
+    ['Part', ...profiles.map(({ what }) => what)],
     PROFILE_PARTS.map((part) => [part, ...profiles.map(({ shares }) => `${((shares[part] ?? 0) * 100).toFixed(0)} %`)]),
   );
   return {
@@ -89,7 +90,7 @@ export function tables(
       ratios,
       '### CPU per event, canned answers (µs)',
       perEvent('replay'),
-      '### Where an event’s time goes, canned answers',
+      '### Where the time goes: the main thread, canned answers and leases',
       parts,
       '### CPU per event, live (µs)',
       perEvent('live'),
@@ -106,7 +107,8 @@ const NAMES: Readonly<Record<string, string>> = {
   'list ms': 'List, time',
   'list bytes': 'List, peak memory of the process',
   'leases cpuUs': 'Leases held (TTL 30 s), CPU per second',
-  'leases bytes': 'Leases held, memory',
+  'leases bytes': 'Leases held, memory of the process',
+  'leases heapBytes': 'Leases held, live objects',
 };
 
 function targets(rows: readonly Row[]): readonly Target[] {
