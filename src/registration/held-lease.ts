@@ -72,8 +72,10 @@ export class HeldLease implements Alarm, LinkListener {
   #isRenewing = false;
   /** When the lease is to be doubted, by the time of the clock. */
   #doubtAtMs = 0;
-  /** The last state that was told, of this phase. */
-  #told: LeaseState | undefined;
+  /** Whether the last state that was told of this phase is `granted`, and with what. */
+  #isToldGranted = false;
+  #toldTtlSeconds = 0;
+  #toldLateMs = 0;
   #stopped = false;
 
   constructor(options: HoldLeaseOptions, holder: LeaseHolder) {
@@ -150,13 +152,13 @@ export class HeldLease implements Alarm, LinkListener {
   }
 
   #tell(lease: LeaseState): void {
-    this.#told = lease;
+    this.#isToldGranted = lease.status === 'granted';
     if (!this.#stopped) this.#holder.onLeaseState({ lease, link: this.#link });
   }
 
   #nextPhase(): void {
     this.#phase += 1;
-    this.#told = undefined;
+    this.#isToldGranted = false;
     this.#isRenewing = false;
     this.#clock.cancel(this);
     this.#running?.unsubscribe();
@@ -274,9 +276,7 @@ export class HeldLease implements Alarm, LinkListener {
     if (this.ringsAtMs === undefined || this.ringsAtMs > this.#doubtAtMs) this.#clock.set(this, doubtInMs);
     if (doubtInMs <= 0) return;
     // Ten thousand leases are renewed all the time, and nothing is new about them.
-    const told = this.#told;
-    if (told?.status === 'granted' && told.ttlSeconds === lease.ttlSeconds && told.renewalLateMs === lease.lateMs)
-      return;
+    if (this.#isToldGranted && this.#toldTtlSeconds === lease.ttlSeconds && this.#toldLateMs === lease.lateMs) return;
     this.#tell(this.#granted(lease));
   }
 
@@ -316,6 +316,8 @@ export class HeldLease implements Alarm, LinkListener {
   #granted({ id, ttlSeconds, lateMs }: Lease): LeaseState {
     this.#suspendedSinceMs = undefined;
     this.#trouble = NO_TROUBLE;
+    this.#toldTtlSeconds = ttlSeconds;
+    this.#toldLateMs = lateMs;
     return { status: 'granted', leaseId: id, ttlSeconds, renewalLateMs: lateMs };
   }
 
