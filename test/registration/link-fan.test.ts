@@ -1,0 +1,187 @@
+import { beforeEach, expect, test } from 'vitest';
+import { Observable, ReplaySubject, throwError } from 'rxjs';
+import { EtcdFault } from '../../src/etcd/faults.ts';
+import type { Connection, LinkState } from '../../src/etcd/link.ts';
+import { LinkFan, linkFanOf, type LinkListener } from '../../src/registration/link-fan.ts';
+
+/** Told apart by their attempt. */
+const state = (attempt: number): LinkState => ({ status: 'down', attempt, cause: new EtcdFault('link', 'cut') });
+
+let states: ReplaySubject<LinkState>;
+let subscriptions: number;
+let fan: LinkFan;
+/** Who was told what. */
+let told: [name: string, what: unknown][];
+
+function connectionOf(link$: Observable<LinkState>): Connection {
+  const counted$ = new Observable<LinkState>((subscriber) => {
+    subscriptions += 1;
+    subscriber.add(() => (subscriptions -= 1));
+    return link$.subscribe(subscriber);
+  });
+  return { link$: counted$, lastingLink$: counted$ };
+}
+
+beforeEach(() => {
+  states = new ReplaySubject(1);
+  subscriptions = 0;
+  fan = new LinkFan(connectionOf(states));
+  told = [];
+});
+
+function listener(name: string, then: (what: unknown) => void = () => undefined): LinkListener {
+  const tell = (what: unknown): void => {
+    told.push([name, what]);
+    then(what);
+  };
+  return {
+    next: (each) => {
+      tell(each.status === 'down' ? each.attempt : each.status);
+    },
+    error: tell,
+  };
+}
+
+test('all are told of each link over one subscription, who comes later of the present one first', () => {
+  fan.add(listener('early'));
+  states.next(state(1));
+  fan.add(listener('late'));
+  states.next(state(2));
+  expect(told).toEqual([
+    ['early', 1],
+    ['late', 1],
+    ['early', 2],
+    ['late', 2],
+  ]);
+  expect(subscriptions).toBe(1);
+});
+
+test('who left is told nothing more, and after the last one the connection is left', () => {
+  const [a, b] = [listener('a'), listener('b')];
+  fan.add(a);
+  fan.add(b);
+  fan.remove(a);
+  fan.remove(a);
+  states.next(state(1));
+  expect(told).toEqual([['b', 1]]);
+  expect(subscriptions).toBe(1);
+  fan.remove(b);
+  expect(subscriptions).toBe(0);
+});
+
+test('who comes when all had left is told of the link there is then, and not of the one there was', () => {
+  const first = listener('first');
+  const later = new ReplaySubject<LinkState>(1);
+  let link$: Observable<LinkState> = states;
+  fan = new LinkFan(connectionOf(new Observable((subscriber) => link$.subscribe(subscriber))));
+  fan.add(first);
+  states.next(state(1));
+  fan.remove(first);
+  link$ = later;
+  fan.add(listener('second'));
+  fan.add(listener('third'));
+  expect(told).toEqual([['first', 1]]);
+  later.next(state(2));
+  expect(told).toEqual([
+    ['first', 1],
+    ['second', 2],
+    ['third', 2],
+  ]);
+});
+
+test('one who leaves while others are told, the last one too, is not told any more', () => {
+  const second = listener('second');
+  const first = listener('first', () => {
+    fan.remove(second);
+    fan.remove(first);
+  });
+  fan.add(first);
+  fan.add(second);
+  states.next(state(1));
+  states.next(state(2));
+  expect(told).toEqual([['first', 1]]);
+  expect(subscriptions).toBe(0);
+});
+
+test('the first one leaves at the first word, said while it is being added: the connection is left', () => {
+  states.next(state(1));
+  const first = listener('first', () => {
+    fan.remove(first);
+  });
+  fan.add(first);
+  states.next(state(2));
+  expect(told).toEqual([['first', 1]]);
+  expect(subscriptions).toBe(0);
+});
+
+test('one who comes while others are told is told once', () => {
+  fan.add(
+    listener('first', (what) => {
+      if (what === 1) fan.add(listener('second'));
+    }),
+  );
+  fan.add(listener('third'));
+  states.next(state(1));
+  states.next(state(2));
+  expect(told).toEqual([
+    ['first', 1],
+    ['second', 1],
+    ['third', 1],
+    ['first', 2],
+    ['third', 2],
+    ['second', 2],
+  ]);
+});
+
+test('a link that is superseded while some are being told is not told to the others any more', () => {
+  fan.add(
+    listener('first', (what) => {
+      if (what === 1) states.next(state(2));
+    }),
+  );
+  fan.add(listener('second'));
+  states.next(state(1));
+  expect(told).toEqual([
+    ['first', 1],
+    ['first', 2],
+    ['second', 2],
+  ]);
+});
+
+test('an error is told to each once, and who comes after it, or in answer to it, subscribes anew', () => {
+  const failed = new Error('failed');
+  let link$: Observable<LinkState> = states;
+  fan = new LinkFan(connectionOf(new Observable((subscriber) => link$.subscribe(subscriber))));
+  fan.add(
+    listener('first', (what) => {
+      if (what === failed) fan.add(listener('again'));
+    }),
+  );
+  fan.add(listener('second'));
+  const failing = states;
+  link$ = new ReplaySubject<LinkState>(1);
+  failing.error(failed);
+  expect(told).toEqual([
+    ['first', failed],
+    ['second', failed],
+  ]);
+  expect(subscriptions).toBe(1);
+});
+
+test('a connection that fails at once fails each who is added, and nothing is left', () => {
+  const closed = new Error('closed');
+  fan = new LinkFan(connectionOf(throwError(() => closed)));
+  fan.add(listener('first'));
+  fan.add(listener('second'));
+  expect(told).toEqual([
+    ['first', closed],
+    ['second', closed],
+  ]);
+  expect(subscriptions).toBe(0);
+});
+
+test('one fan for each connection', () => {
+  const connection = connectionOf(states);
+  expect(linkFanOf(connection)).toBe(linkFanOf(connection));
+  expect(linkFanOf(connectionOf(states))).not.toBe(linkFanOf(connection));
+});
