@@ -173,7 +173,7 @@ export class HeldLease implements Alarm, LinkListener {
     const subscription = source$.subscribe(new Part(this, next, HeldLease.#onFault));
     // It may have gone on to something else by now.
     if (this.#phase === phase) this.#running ??= subscription;
-    else subscription.unsubscribe();
+    if (this.#running !== subscription) subscription.unsubscribe();
   }
 
   #attempt(link: Link): void {
@@ -213,7 +213,7 @@ export class HeldLease implements Alarm, LinkListener {
       next: (grant) => {
         asked.ttlSeconds = grant.ttlSeconds;
         asked.renewedAtMs = sentAtMs;
-        asked.grant$ = EMPTY;
+        if (asked.grant$ === answer) asked.grant$ = EMPTY;
         granted();
       },
       error: (error: unknown) => {
@@ -221,7 +221,8 @@ export class HeldLease implements Alarm, LinkListener {
         // An earlier grant came through, and its answer did not. The first renewal tells the rest.
         if (exists && !isFirst) granted();
         else {
-          if (exists) {
+          // A later one was sent: then the lease is that one's, and this came late, from a member that was frozen.
+          if (exists && asked.grant$ === answer) {
             // Not ours: another source of randomness is like this one. To be left alone, and another id drawn.
             asked.isForeign = true;
             this.#lease = undefined;

@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from 'vitest';
-import { VirtualTimeScheduler } from 'rxjs';
+import { Observable, Subject, VirtualTimeScheduler, map } from 'rxjs';
 import { EtcdFault } from '../../src/etcd/faults.ts';
+import type { Link } from '../../src/etcd/link.ts';
 import { HeldLease } from '../../src/registration/held-lease.ts';
 import type { LeaseState } from '../../src/registration/lease-state.ts';
 import { fakeEtcd, seeded, type FakeEtcd } from './fake-connection.ts';
@@ -255,4 +256,76 @@ test('a thousand leases lost together do not come back in the same instant', () 
   }
   expect(perSlot.reduce((sum, count) => sum + count, 0)).toBe(1000);
   expect(Math.max(...perSlot)).toBeLessThan(200);
+});
+
+type GrantAnswer = { readonly leaseId: string; readonly ttlSeconds: number };
+
+/** Grants are answered by the test, also on a link that is gone: what is under way there is not cancelled. */
+function answeredByHand(): Subject<GrantAnswer>[] {
+  const grants: Subject<GrantAnswer>[] = [];
+  const grant$ = (): Subject<GrantAnswer> => {
+    const answer = new Subject<GrantAnswer>();
+    grants.push(answer);
+    return answer;
+  };
+  const link$ = etcd.connection.link$.pipe(
+    map((state) => (state.status === 'up' ? { ...state, link: { ...state.link, grant$ } } : state)),
+  );
+  etcd = { ...etcd, connection: { link$, lastingLink$: link$ } };
+  return grants;
+}
+
+test('a member that was frozen grants too late what another one has granted since: the lease is still ours', () => {
+  const grants = answeredByHand();
+  const { unsubscribe } = hold();
+  etcd.up();
+  etcd.down();
+  etcd.up();
+  const leaseId = '7';
+  etcd.leases.set(leaseId, { ttlSeconds: 9 });
+  grants[1]?.next({ leaseId, ttlSeconds: 9 });
+  grants[0]?.error(new EtcdFault('lease-exists', 'lease already exists'));
+  expect(states.at(-1)?.status).toBe('granted');
+  unsubscribe();
+  runTo(10_000);
+  expect(etcd.calls.filter((call) => call.startsWith('revoke'))).toHaveLength(1);
+});
+
+test('an earlier grant is answered while a later one is under way: a revoke waits for that one', () => {
+  const grants = answeredByHand();
+  const { unsubscribe } = hold();
+  etcd.up();
+  etcd.down();
+  etcd.up();
+  grants[0]?.next({ leaseId: '7', ttlSeconds: 9 });
+  unsubscribe();
+  runTo(1000);
+  expect(etcd.calls).toEqual([]);
+  grants[1]?.error(new EtcdFault('lease-exists', 'lease already exists'));
+  runTo(2000);
+  expect(etcd.calls.map((call) => call.split(' ')[0])).toEqual(['revoke']);
+});
+
+test('rechecked in answer to a renewal that came at once: renewed once, and not by the former renewals as well', () => {
+  let renewing = 0;
+  const keepAlive$: Link['keepAlive$'] = (_, ttlSeconds) =>
+    new Observable((subscriber) => {
+      renewing += 1;
+      subscriber.add(() => (renewing -= 1));
+      subscriber.next({ ttlSeconds: ttlSeconds + 1, sentAtMs: time.now(), lateMs: 0 });
+    });
+  const link$ = etcd.connection.link$.pipe(
+    map((state) => (state.status === 'up' ? { ...state, link: { ...state.link, keepAlive$ } } : state)),
+  );
+  etcd = { ...etcd, connection: { link$, lastingLink$: link$ } };
+  let rechecks = 0;
+  const held = started(9, seeded(), (lease) => {
+    if (lease.status === 'granted' && lease.ttlSeconds > 9 && rechecks++ < 1) held.recheck();
+  });
+  etcd.up();
+  runTo(100);
+  expect(rechecks).toBeGreaterThan(0);
+  expect(renewing).toBe(1);
+  held.stop();
+  expect(renewing).toBe(0);
 });
