@@ -271,6 +271,8 @@ export class HeldKeys<T> {
   #watchAgain(): void {
     const { random, scheduler } = this.#policy;
     this.#watches = undefined;
+    // Begun anew by a write, it may be lost again before the last wait is over.
+    this.#watchesAgain?.unsubscribe();
     this.#watchesAgain = timer(backoffDelayMs(Math.max(1, this.#attempt), random), scheduler).subscribe(() => {
       // A request under way will tell, and watch from there; and whoever pauses looks afresh after it.
       if (this.#busy !== undefined) return;

@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
-import { type Observable, Subject, VirtualTimeScheduler, map, merge, throwError } from 'rxjs';
+import { type Observable, Subject, type Subscription, VirtualTimeScheduler, map, merge, of, throwError } from 'rxjs';
 import { text } from '../../src/codecs/text.ts';
 import { EtcdFault } from '../../src/etcd/faults.ts';
 import type { Connection, Link } from '../../src/etcd/link.ts';
 import type { RegistrationState } from '../../src/registration/registration-state.ts';
+import { HeldKeys, type KeyHolder } from '../../src/registration/held-keys.ts';
 import { registration$, type RegistrationOptions } from '../../src/registration/registration.ts';
 import { fakeEtcd, seeded, type FakeEtcd } from './fake-connection.ts';
 
@@ -138,4 +139,40 @@ test('the answer to a grant took a good part of the TTL: renewed a third of the 
   const here = world({}, { latencyMs: 1500 });
   here.advance(3000 + 1500);
   expect(here.etcd.calls.map((call) => call.split(' ')[0])).toContain('renew');
+});
+
+test('let go after the watch was lost twice in short order, with a write in between: no timer is left', () => {
+  const time = new VirtualTimeScheduler(undefined, Infinity);
+  const timers: Subscription[] = [];
+  const schedule = time.schedule.bind(time);
+  time.schedule = (work, delay, state) => {
+    const subscription = schedule(work, delay, state as never);
+    timers.push(subscription);
+    return subscription;
+  };
+  const watches: Subject<never>[] = [];
+  const link = {
+    txn$: () => of({ succeeded: true, revision: 7, results: [] }),
+    watch$: () => {
+      const watch = new Subject<never>();
+      watches.push(watch);
+      return watch;
+    },
+  } satisfies Partial<Link>;
+  const holder: KeyHolder<string> = {
+    memory: { everHeld: false, repairs: 0, disturbedAtMs: -Infinity, formerLease: undefined },
+    onKeyState: () => undefined,
+    onDoubt: () => undefined,
+    onKeyError: () => undefined,
+  };
+  const policy = { onConflict: 'replace', confirm: 'write', scheduler: time, random: seeded() } as const;
+  const keys = [{ name: 'a', bytes: Buffer.from('a'), namespaceBytes: 0 }];
+  const held = new HeldKeys<string>(link as Partial<Link> as Link, '1', { ...policy, keys }, holder);
+  for (const value of ['one', 'another']) {
+    held.want({ status: 'present', values: [value], bytes: [Buffer.from(value)] });
+    watches.at(-1)?.error(new EtcdFault('busy', 'cancelled'));
+  }
+  expect(watches).toHaveLength(2);
+  held.unsubscribe();
+  expect(timers.filter(({ closed }) => !closed)).toEqual([]);
 });
