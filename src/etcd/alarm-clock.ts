@@ -22,7 +22,7 @@ export class AlarmClock {
   readonly nowMs: () => number;
   readonly #alarms: SortedTreeDraft<number, Set<Alarm>> = SortedTree.empty<number, Set<Alarm>>(isBefore).draft();
   #timer: { readonly atMs: number; readonly subscription: Subscription } | undefined;
-  /** Up to when all have rung, or are about to. */
+  /** While some ring: up to when all are about to. */
   #rungMs = -Infinity;
 
   constructor(scheduler: SchedulerLike, nowMs: () => number = steadyClock(scheduler)) {
@@ -57,6 +57,8 @@ export class AlarmClock {
   }
 
   #setTimer(): void {
+    // While they ring, what is rung for is still the first: a timer for it would wake up for nothing.
+    if (this.#rungMs > -Infinity) return;
     const atMs = this.#first()?.[0];
     if (atMs === undefined || (this.#timer !== undefined && this.#timer.atMs <= atMs)) return;
     this.#stopTimer();
@@ -87,6 +89,7 @@ export class AlarmClock {
         this.#alarms.delete(atMs);
       }
     } finally {
+      this.#rungMs = -Infinity;
       this.#setTimer();
     }
   }

@@ -197,3 +197,44 @@ test('one clock for each scheduler', () => {
   expect(alarmClockOf(time)).toBe(alarmClockOf(time));
   expect(alarmClockOf(new Timers())).not.toBe(alarmClockOf(time));
 });
+
+test('one that sets itself again each time it rings needs one timer for each ring, and no more', () => {
+  const one = alarm('one', () => {
+    clock.set(one, 100);
+  });
+  clock.set(one, 100);
+  runTo(1000);
+  expect(rung).toHaveLength(10);
+  expect(time.delays).toHaveLength(11);
+  clock.cancel(one);
+  expect(time.running).toBe(0);
+});
+
+test('two at one time, of which one sets itself and the other cancels that: no timer is left', () => {
+  const one = alarm('one', () => {
+    clock.set(one, 100);
+  });
+  clock.set(one, 10);
+  clock.set(
+    alarm('other', () => {
+      clock.cancel(one);
+    }),
+    10,
+  );
+  runTo(10);
+  expect(time.running).toBe(0);
+});
+
+test('a clock that starts over, as the one of fake timers in a test does, delays nothing that is set then', () => {
+  let startedMs = 0;
+  const restarting = new AlarmClock(time, () => time.frame - startedMs);
+  restarting.set(alarm('before'), 60_000);
+  runTo(60_000);
+  startedMs = 60_000;
+  restarting.set(alarm('after'), 10);
+  runTo(60_010);
+  expect(rung).toEqual([
+    ['before', 60_000],
+    ['after', 60_010],
+  ]);
+});
