@@ -1,4 +1,4 @@
-import { Observable, Subscription } from 'rxjs';
+import { Observable, Subscription, defer } from 'rxjs';
 
 /**
  * Lets so many calls be under way at once; the others wait their turn, first come first served. Ten thousand
@@ -32,7 +32,8 @@ export function callGate(limit: number): <R>(call: () => Observable<R>) => Obser
         // Not added to the subscriber: whose list of teardowns, old by now, would keep the call when both are over.
         underWay = new Subscription(leave);
         underWay.add(
-          call().subscribe({
+          // One that throws fails like any other: else its place, and the loop that let it in, would be lost for all.
+          defer(call).subscribe({
             next: (value) => {
               subscriber.next(value);
             },

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Subject, type Subscription } from 'rxjs';
+import { BehaviorSubject, Subject, take, type Subscription } from 'rxjs';
 import { callGate } from '../../src/etcd/call-gate.ts';
 
 function calls(
@@ -34,4 +34,44 @@ test('one given up while it waits is never begun', () => {
   expect(underWay()).toEqual([2]);
   subjects[2]?.complete();
   expect(underWay()).toEqual([]);
+});
+
+test('a call that throws when it is made fails, at once or when its turn comes, and takes no place', () => {
+  const gate = callGate(1);
+  const mistake = new Error('a mistake');
+  const errors: unknown[] = [];
+  const throwing = (): void => {
+    gate((): Subject<void> => {
+      throw mistake;
+    }).subscribe({ error: (error: unknown) => errors.push(error) });
+  };
+  throwing();
+  const first = new Subject<void>();
+  gate(() => first).subscribe();
+  expect(first.observed).toBe(true);
+  throwing();
+  const last = new Subject<void>();
+  gate(() => last).subscribe();
+  first.complete();
+  expect(errors).toEqual([mistake, mistake]);
+  expect(last.observed).toBe(true);
+});
+
+test('one given up at its own answer, at once or when its turn came, leaves its place to one other', () => {
+  const gate = callGate(1);
+  const first = new Subject<number>();
+  gate(() => first).subscribe();
+  for (let waiting = 0; waiting < 3; waiting++) {
+    gate(() => new BehaviorSubject(1))
+      .pipe(take(1))
+      .subscribe();
+  }
+  first.complete();
+  gate(() => new BehaviorSubject(1))
+    .pipe(take(1))
+    .subscribe();
+  const [second, third] = [new Subject<void>(), new Subject<void>()];
+  gate(() => second).subscribe();
+  gate(() => third).subscribe();
+  expect([second.observed, third.observed]).toEqual([true, false]);
 });
