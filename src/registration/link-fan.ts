@@ -38,6 +38,8 @@ export class LinkFan {
     subscription.add(
       this.#connection.link$.subscribe({
         next: (state) => {
+          // Left while it subscribes, it may have more to say in the same breath.
+          if (subscription.closed) return;
           this.#latest = state;
           // Some may leave meanwhile, and who comes meanwhile is told at once.
           for (const listener of [...this.#listeners]) {
@@ -45,6 +47,7 @@ export class LinkFan {
           }
         },
         error: (error: unknown) => {
+          if (subscription.closed) return;
           const listeners = [...this.#listeners];
           this.#listeners.clear();
           this.#leave();

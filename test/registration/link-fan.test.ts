@@ -89,7 +89,23 @@ test('who comes when all had left is told of the link there is then, and not of 
   ]);
 });
 
-test('one who leaves while others are told, the last one too, is not told any more', () => {
+test('one who leaves while others are told is not told any more', () => {
+  const second = listener('second');
+  fan.add(
+    listener('first', () => {
+      fan.remove(second);
+    }),
+  );
+  fan.add(second);
+  fan.add(listener('third'));
+  states.next(state(1));
+  expect(told).toEqual([
+    ['first', 1],
+    ['third', 1],
+  ]);
+});
+
+test('the last one leaves while others are told: the connection is left', () => {
   const second = listener('second');
   const first = listener('first', () => {
     fan.remove(second);
@@ -184,4 +200,28 @@ test('one fan for each connection', () => {
   const connection = connectionOf(states);
   expect(linkFanOf(connection)).toBe(linkFanOf(connection));
   expect(linkFanOf(connectionOf(states))).not.toBe(linkFanOf(connection));
+});
+
+test('what a connection that was left at its first word says next, in the same breath, is heard by nobody', () => {
+  const failed = new Error('failed');
+  const speaking = new Observable<LinkState>((subscriber) => {
+    subscriber.next(state(1));
+    subscriber.next(state(2));
+    subscriber.error(failed);
+  });
+  let link$: Observable<LinkState> = speaking;
+  fan = new LinkFan(connectionOf(new Observable((subscriber) => link$.subscribe(subscriber))));
+  const first = listener('first', () => {
+    fan.remove(first);
+    link$ = states;
+    fan.add(listener('second'));
+  });
+  fan.add(first);
+  fan.add(listener('third'));
+  expect(told).toEqual([['first', 1]]);
+  states.next(state(3));
+  expect(told.slice(1)).toEqual([
+    ['second', 3],
+    ['third', 3],
+  ]);
 });
