@@ -242,7 +242,9 @@ export class HeldLease implements Alarm, LinkListener {
     if (fresh && lease.renewedAtMs !== undefined) {
       // Counted from when the grant was sent: its answer may have taken a good part of the TTL.
       const thirdMs = (lease.ttlSeconds * 1000) / 3;
-      firstDelayMs = Math.max(0, lease.renewedAtMs + (1 - random()) * thirdMs - scheduler.now());
+      const dueInMs = lease.renewedAtMs + (1 - random()) * thirdMs - scheduler.now();
+      // Not later, if the clock was set back meanwhile.
+      firstDelayMs = Math.min(thirdMs, Math.max(0, dueInMs));
       this.#judge(lease, lease.renewedAtMs);
       if (this.#phase !== phase) return;
     }
@@ -271,7 +273,9 @@ export class HeldLease implements Alarm, LinkListener {
 
   /** Believes in the lease until two thirds of the TTL are over: then a renewal is overdue by a third of it. */
   #judge(lease: Lease, renewedAtMs: number): void {
-    const doubtInMs = renewedAtMs + (lease.ttlSeconds * 2000) / 3 - this.#options.scheduler.now();
+    const agoMs = this.#options.scheduler.now() - renewedAtMs;
+    // Not in the future: the clock was set back since.
+    const doubtInMs = (lease.ttlSeconds * 2000) / 3 - Math.max(0, agoMs);
     this.#doubtAtMs = this.#clock.nowMs() + doubtInMs;
     // One that rings too early is set again then: cheaper than at each renewal.
     if (this.ringsAtMs === undefined || this.ringsAtMs > this.#doubtAtMs) this.#clock.set(this, doubtInMs);

@@ -271,7 +271,7 @@ function answeredByHand(): Subject<GrantAnswer>[] {
   const link$ = etcd.connection.link$.pipe(
     map((state) => (state.status === 'up' ? { ...state, link: { ...state.link, grant$ } } : state)),
   );
-  etcd = { ...etcd, connection: { link$, lastingLink$: link$ } };
+  Object.assign(etcd, { connection: { link$, lastingLink$: link$ } });
   return grants;
 }
 
@@ -317,7 +317,7 @@ test('rechecked in answer to a renewal that came at once: renewed once, and not 
   const link$ = etcd.connection.link$.pipe(
     map((state) => (state.status === 'up' ? { ...state, link: { ...state.link, keepAlive$ } } : state)),
   );
-  etcd = { ...etcd, connection: { link$, lastingLink$: link$ } };
+  Object.assign(etcd, { connection: { link$, lastingLink$: link$ } });
   let rechecks = 0;
   const held = started(9, seeded(), (lease) => {
     if (lease.status === 'granted' && lease.ttlSeconds > 9 && rechecks++ < 1) held.recheck();
@@ -328,4 +328,30 @@ test('rechecked in answer to a renewal that came at once: renewed once, and not 
   expect(renewing).toBe(1);
   held.stop();
   expect(renewing).toBe(0);
+});
+
+test('the clock is set back by an hour while the grant is under way: doubted in time all the same', () => {
+  let setBackMs = 0;
+  time.now = () => time.frame - setBackMs;
+  const grants = answeredByHand();
+  hold();
+  etcd.up();
+  etcd.frozen = true;
+  setBackMs = 3_600_000;
+  grants[0]?.next({ leaseId: '7', ttlSeconds: 9 });
+  expect(statuses()).toEqual(['granting', 'granted']);
+  runTo(6001);
+  expect(statuses()).toEqual(['granting', 'granted', 'suspended']);
+});
+
+test('the clock is set back by an hour while the grant is under way: the first renewal does not wait for that hour', () => {
+  let setBackMs = 0;
+  time.now = () => time.frame - setBackMs;
+  const grants = answeredByHand();
+  hold();
+  etcd.up();
+  setBackMs = 3_600_000;
+  grants[0]?.next({ leaseId: '7', ttlSeconds: 9 });
+  runTo(3010);
+  expect(etcd.calls.map((call) => call.split(' ')[0])).toContain('renew');
 });
