@@ -5,16 +5,17 @@ import { EtcdFault, fatalError } from '../etcd/faults.ts';
 import type { Link, TxnAnswer, TxnRequest, WatchMessage } from '../etcd/link.ts';
 import type { Desired, PresentValues } from './desired.ts';
 import {
-  entryToKeep,
   equalBytes,
   isOwn,
   planKeys,
   seenAfter,
+  seenFromWatch,
   type ConflictPolicy,
   type RegisteredKey,
   type SeenKey,
   type Situation,
 } from './key-plan.ts';
+import { KeyWatch, type WatchedKeys } from './key-watch.ts';
 
 /** A manual write without a lease is undone this often, then left alone. */
 const MAX_REPAIRS = 5;
@@ -64,7 +65,7 @@ export interface KeyHolder<T> {
  *
  * A class for the same reason as {@link HeldLease}: ten thousand are held by one process.
  */
-export class HeldKeys<T> {
+export class HeldKeys<T> implements WatchedKeys {
   readonly #link: Link;
   readonly #leaseId: string;
   readonly #policy: KeyPolicy;
@@ -280,50 +281,6 @@ export class HeldKeys<T> {
       this.#step();
     });
   }
-}
-
-/** The watch on one of the keys. */
-class KeyWatch {
-  readonly #keys: Pick<HeldKeys<unknown>, 'onWatched' | 'onWatchError'>;
-  readonly #index: number;
-  readonly #startRevision: number;
-  readonly #watches: Subscription;
-
-  constructor(
-    keys: Pick<HeldKeys<unknown>, 'onWatched' | 'onWatchError'>,
-    index: number,
-    startRevision: number,
-    watches: Subscription,
-  ) {
-    this.#keys = keys;
-    this.#index = index;
-    this.#startRevision = startRevision;
-    this.#watches = watches;
-  }
-
-  next(message: WatchMessage): void {
-    this.#keys.onWatched(this.#index, message, this.#startRevision);
-  }
-
-  error(error: unknown): void {
-    this.#keys.onWatchError(this.#watches, error);
-  }
-}
-
-function seenFromWatch(known: SeenKey, message: WatchMessage, startRevision: number): SeenKey {
-  // A watch from behind what was read has nothing to tell of it: that it runs is enough.
-  if (message.type === 'created') return known.asOf < startRevision ? { ...known, watched: true } : known;
-  let told = known;
-  for (const event of message.events) {
-    if (event.modRevision < told.asOf) {
-      // Read before it was told of.
-      if (event.type === 'put' && event.modRevision === told.entry?.modRevision) told = { ...told, watched: true };
-      continue;
-    }
-    const entry = event.type === 'put' ? entryToKeep(event) : undefined;
-    told = { asOf: event.modRevision, entry, watched: true };
-  }
-  return told;
 }
 
 /** Why the keys are not what we made them, when they are not. */

@@ -1,12 +1,14 @@
-import { AsyncSubject, EMPTY, type Observable, defer, of, timer, type SchedulerLike, type Subscription } from 'rxjs';
+import { AsyncSubject, defer, of, timer, type Observable, type SchedulerLike, type Subscription } from 'rxjs';
 import { alarmClockOf, type Alarm, type AlarmClock } from '../etcd/alarm-clock.ts';
 import { backoffDelayMs } from '../etcd/backoff.ts';
 import { EtcdFault, fatalError } from '../etcd/faults.ts';
 import type { Connection, Link, LinkState, Renewal } from '../etcd/link.ts';
-import { newLeaseId } from './lease-id.ts';
+import { askFor$, newLease, type Lease } from './lease-grant.ts';
 import type { LeaseState } from './lease-state.ts';
 import { linkFanOf, type LinkListener } from './link-fan.ts';
+import { Part } from './part.ts';
 import { revoke$ } from './revoke.ts';
+
 export interface HoldLeaseOptions {
   readonly connection: Connection;
   readonly ttlSeconds: number;
@@ -26,18 +28,6 @@ interface Trouble {
 }
 
 const NO_TROUBLE: Trouble = { attempt: 0 };
-
-interface Lease {
-  readonly id: string;
-  ttlSeconds: number;
-  /** When the last answered renewal (or the grant) was sent; `undefined` while no grant was answered. */
-  renewedAtMs: number | undefined;
-  lateMs: number;
-  /** It was granted to somebody else, under the same id. */
-  isForeign: boolean;
-  /** The last grant sent, until it came through. It is never cancelled: a revoke must know that it is through. */
-  grant$: Observable<unknown>;
-}
 
 /** Who is told how a lease is getting on. */
 export interface LeaseHolder {
@@ -170,7 +160,7 @@ export class HeldLease implements Alarm, LinkListener {
     this.#running?.unsubscribe();
     this.#running = undefined;
     const phase = this.#phase;
-    const subscription = source$.subscribe(new Part(this, next, HeldLease.#onFault));
+    const subscription = source$.subscribe(new Part<HeldLease, T>(this, next, HeldLease.#onFault));
     // It may have gone on to something else by now.
     if (this.#phase === phase) this.#running ??= subscription;
     if (this.#running !== subscription) subscription.unsubscribe();
@@ -194,44 +184,10 @@ export class HeldLease implements Alarm, LinkListener {
   #grant$(link: Link): Observable<Lease> {
     const { ttlSeconds, scheduler, random } = this.#options;
     const isFirst = this.#lease === undefined;
-    const asked = (this.#lease ??= {
-      id: newLeaseId(random),
-      ttlSeconds,
-      renewedAtMs: undefined,
-      lateMs: 0,
-      isForeign: false,
-      grant$: EMPTY,
+    const asked = (this.#lease ??= newLease(ttlSeconds, random));
+    return askFor$(asked, link, isFirst, scheduler, () => {
+      this.#lease = undefined;
     });
-    const sentAtMs = scheduler.now();
-    const answer = new AsyncSubject<Lease>();
-    asked.grant$ = answer;
-    const granted = (): void => {
-      answer.next(asked);
-      answer.complete();
-    };
-    defer(() => link.grant$(ttlSeconds, asked.id)).subscribe({
-      next: (grant) => {
-        asked.ttlSeconds = grant.ttlSeconds;
-        asked.renewedAtMs = sentAtMs;
-        if (asked.grant$ === answer) asked.grant$ = EMPTY;
-        granted();
-      },
-      error: (error: unknown) => {
-        const exists = error instanceof EtcdFault && error.kind === 'lease-exists';
-        // An earlier grant came through, and its answer did not. The first renewal tells the rest.
-        if (exists && !isFirst) granted();
-        else {
-          // A later one was sent: then the lease is that one's, and this came late, from a member that was frozen.
-          if (exists && asked.grant$ === answer) {
-            // Not ours: another source of randomness is like this one. To be left alone, and another id drawn.
-            asked.isForeign = true;
-            this.#lease = undefined;
-          }
-          answer.error(error);
-        }
-      },
-    });
-    return answer;
   }
 
   /** Renews and judges; a grant just answered (`fresh`) needs no renewal yet. */
@@ -335,30 +291,5 @@ export class HeldLease implements Alarm, LinkListener {
   #failed(cause: Error): LeaseState {
     this.#trouble = { attempt: this.#trouble.attempt + 1, cause };
     return this.#lease?.renewedAtMs === undefined ? this.#granting() : this.#suspended(this.#lease, cause);
-  }
-}
-
-/** What observes a part of a held lease's life: an object of two fields in place of two closures and their scope. */
-class Part<T> {
-  readonly #held: HeldLease;
-  readonly #next: (held: HeldLease, value: T) => void;
-  readonly #error: (held: HeldLease, error: unknown) => void;
-
-  constructor(
-    held: HeldLease,
-    next: (held: HeldLease, value: T) => void,
-    error: (held: HeldLease, error: unknown) => void,
-  ) {
-    this.#held = held;
-    this.#next = next;
-    this.#error = error;
-  }
-
-  next(value: T): void {
-    this.#next(this.#held, value);
-  }
-
-  error(error: unknown): void {
-    this.#error(this.#held, error);
   }
 }

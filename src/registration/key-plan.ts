@@ -1,4 +1,4 @@
-import type { TxnCompare, TxnOperation, TxnRequest, WireEntry } from '../etcd/link.ts';
+import type { TxnCompare, TxnOperation, TxnRequest, WatchMessage, WireEntry } from '../etcd/link.ts';
 
 /**
  * What to do about a key that belongs to somebody else.
@@ -116,8 +116,25 @@ export function seenAfter(
   });
 }
 
+/** What is known of a key after its watch told of something. */
+export function seenFromWatch(known: SeenKey, message: WatchMessage, startRevision: number): SeenKey {
+  // A watch from behind what was read has nothing to tell of it: that it runs is enough.
+  if (message.type === 'created') return known.asOf < startRevision ? { ...known, watched: true } : known;
+  let told = known;
+  for (const event of message.events) {
+    if (event.modRevision < told.asOf) {
+      // Read before it was told of.
+      if (event.type === 'put' && event.modRevision === told.entry?.modRevision) told = { ...told, watched: true };
+      continue;
+    }
+    const entry = event.type === 'put' ? entryToKeep(event) : undefined;
+    told = { asOf: event.modRevision, entry, watched: true };
+  }
+  return told;
+}
+
 /** A value off the wire is a view of what the socket read, 64 kB that would be kept for each of ten thousand keys. */
-export function entryToKeep({ value, lease, modRevision }: SeenEntry): SeenEntry {
+function entryToKeep({ value, lease, modRevision }: SeenEntry): SeenEntry {
   return { value: Buffer.from(value), lease, modRevision };
 }
 
