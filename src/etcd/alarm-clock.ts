@@ -2,8 +2,8 @@ import { timer, type SchedulerLike, type Subscription } from 'rxjs';
 import { SortedTree, type SortedTreeDraft } from '../sorted-tree/sorted-tree.ts';
 import { steadyClock } from './steady-clock.ts';
 
-// Node runs a timer with a longer delay at once: for a TTL of months, over and over.
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** Node runs a timer with a longer delay at once: for a TTL of months, over and over. */
+export const LONGEST_TIMER_MS: number = 2 ** 31 - 1;
 
 /** Something to be done at its time. */
 export interface Alarm {

@@ -69,29 +69,28 @@ export function memberLink(options: MemberLinkOptions): Link {
     method: MethodDefinition,
     request: object,
     read: (answer: A) => R = (answer) => answer as unknown as R,
-  ): Observable<R> =>
-    defer(() => {
-      const used = options.token();
-      const once$ = defer(() =>
-        unary$<A>(client, method, request, callOptions(method, false), CALL_TIMEOUT_MS, () => scheduler.now()),
-      );
-      return once$.pipe(
-        catchError((error: unknown) => {
-          if (toFault(error).kind !== 'token') return throwError(() => error);
-          return options.renewToken$(used).pipe(concatMap(() => once$));
-        }),
-        map((answer) => {
-          onAnswer();
-          return read(answer);
-        }),
-        catchError((error: unknown) => {
-          const fault = toFault(error);
-          // A token refused anew is cured by another connection, which authenticates again.
-          if (fault.kind === 'link' || fault.kind === 'token' || fault.kind === 'unauthenticated') onFault(fault);
-          return throwError(() => fault);
-        }),
-      );
-    });
+  ): Observable<R> => {
+    const used = options.token();
+    const once$ = defer(() =>
+      unary$<A>(client, method, request, callOptions(method, false), CALL_TIMEOUT_MS, () => scheduler.now()),
+    );
+    return once$.pipe(
+      catchError((error: unknown) => {
+        if (toFault(error).kind !== 'token') return throwError(() => error);
+        return options.renewToken$(used).pipe(concatMap(() => once$));
+      }),
+      map((answer) => {
+        onAnswer();
+        return read(answer);
+      }),
+      catchError((error: unknown) => {
+        const fault = toFault(error);
+        // A token refused anew is cured by another connection, which authenticates again.
+        if (fault.kind === 'link' || fault.kind === 'token' || fault.kind === 'unauthenticated') onFault(fault);
+        return throwError(() => fault);
+      }),
+    );
+  };
 
   // Read here rather than by grpc, so that bytes that are no message are a fault like any other.
   const range$: RangeCall = (request, read) =>
@@ -192,7 +191,6 @@ function recheckDenied$(
   count$: (range: KeyRange) => Observable<unknown>,
   onFault: (fault: EtcdFault) => void,
 ): Observable<WatchMessage> {
-  if (fault.kind !== 'permission-denied' && fault.kind !== 'token') return throwError(() => fault);
   return count$(request.range).pipe(
     concatMap(() => {
       const expired = new EtcdFault('token', `the token of the watch stream is no longer valid: ${fault.message}`, {

@@ -89,6 +89,10 @@ export class HeldKeys<T> implements WatchedKeys {
     this.#holder = holder;
   }
 
+  isHeldOn(link: Link | undefined, leaseId: string | undefined): boolean {
+    return this.#link === link && this.#leaseId === leaseId;
+  }
+
   /** What the keys are to be from now on. */
   want(desired: Desired<T>): void {
     this.#desired = desired;
@@ -156,7 +160,7 @@ export class HeldKeys<T> implements WatchedKeys {
   }
 
   /** Whether it can be tried again. */
-  #failed(fault: unknown): fault is EtcdFault {
+  #failed(fault: unknown): boolean {
     // Not etcd's doing but a mistake in code: taken for weather, it would be retried for ever.
     const fatal = fault instanceof EtcdFault ? fatalError(fault) : fault;
     if (fatal !== undefined) {

@@ -1,7 +1,5 @@
 import { concatMap, timer, type Observable, type SchedulerLike } from 'rxjs';
-
-// Node runs a timer with a longer delay at once.
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+import { LONGEST_TIMER_MS } from '../etcd/alarm-clock.ts';
 
 /** RxJS's `timer` for any delay: a TTL may be of months. */
 export function longTimer$(delayMs: number, scheduler: SchedulerLike): Observable<unknown> {

@@ -11,7 +11,7 @@ import {
   type Subscriber,
 } from 'rxjs';
 import type { Codec } from '../codecs/codec.ts';
-import type { Connection, Link } from '../etcd/link.ts';
+import type { Connection } from '../etcd/link.ts';
 import type { LeaseOptions } from './arguments.ts';
 import { desired$, encode, fixedValues, type Desired, type PresentValues, type ValueSource } from './desired.ts';
 import { HeldKeys, type KeyHolder, type KeyMemory, type KeyPolicy, type KeyState } from './held-keys.ts';
@@ -47,9 +47,6 @@ class Registration<T> implements KeyHolder<T>, LeaseHolder {
   #desired: Desired<T> | undefined;
   #present: PresentValues<T> | undefined;
   #keys: HeldKeys<T> | undefined;
-  /** What the keys are held on, and by. */
-  #keysOn: Link | undefined;
-  #keysBy: string | undefined;
   /** Of the keys as they are held now; and the last one at all. */
   #keyState: KeyState<T> | undefined;
   #lastKeyState: KeyState<T> | undefined;
@@ -138,14 +135,12 @@ class Registration<T> implements KeyHolder<T>, LeaseHolder {
   #settle({ lease, link }: HeldLeaseState): void {
     if (lease.status === 'lost') this.memory.formerLease = lease.leaseId;
     const leaseId = lease.status === 'granted' || lease.status === 'suspended' ? lease.leaseId : undefined;
-    if (this.#keys !== undefined && (this.#keysOn !== link || this.#keysBy !== leaseId)) {
+    if (this.#keys !== undefined && !this.#keys.isHeldOn(link, leaseId)) {
       this.#keys.unsubscribe();
       this.#keys = undefined;
       this.#keyState = undefined;
     }
     if (this.#keys !== undefined || lease.status !== 'granted' || link === undefined) return;
-    this.#keysOn = link;
-    this.#keysBy = lease.leaseId;
     this.#keys = new HeldKeys<T>(link, lease.leaseId, this.#options, this);
     if (this.#desired !== undefined) this.#keys.want(this.#desired);
   }
