@@ -9,11 +9,12 @@ const configuration = {
     room('errors.ts', []),
     room('codecs', ['errors.ts']),
     room('sorted-tree', []),
-    room('etcd', ['sorted-tree', 'errors.ts']),
-    room('discovery', ['etcd', 'sorted-tree', 'codecs', 'errors.ts']),
-    room('registration', ['etcd', 'codecs', 'errors.ts']),
-    room('steadiness', ['discovery', 'codecs', 'errors.ts']),
-    room('selection', ['discovery', 'codecs', 'errors.ts']),
+    room('time', ['sorted-tree', 'errors.ts']),
+    room('etcd', ['time', 'sorted-tree', 'errors.ts']),
+    room('discovery', ['etcd', 'time', 'sorted-tree', 'codecs', 'errors.ts']),
+    room('registration', ['etcd', 'time', 'codecs', 'errors.ts']),
+    room('steadiness', ['discovery', 'time', 'codecs', 'errors.ts']),
+    room('selection', ['discovery', 'time', 'codecs', 'errors.ts']),
     {
       name: 'known-rooms',
       severity: 'error',
@@ -22,7 +23,7 @@ const configuration = {
       to: {
         path: '^src/',
         pathNot:
-          '^src/(index\\.ts|errors\\.ts|(codecs|sorted-tree|etcd|discovery|registration|steadiness|selection|grpc|testing|cli)/)',
+          '^src/(index\\.ts|errors\\.ts|(codecs|sorted-tree|time|etcd|discovery|registration|steadiness|selection|grpc|testing|cli)/)',
       },
     },
     {

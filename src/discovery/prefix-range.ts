@@ -1,5 +1,5 @@
 import { keyArgument, prefixEnd } from '../etcd/keys.ts';
-import type { KeyRange } from '../etcd/link.ts';
+import type { KeyRange } from '../etcd/member.ts';
 
 const ZERO = Uint8Array.of(0);
 

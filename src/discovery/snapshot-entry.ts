@@ -1,4 +1,4 @@
-import type { WireEntry } from '../etcd/link.ts';
+import type { WireEntry } from '../etcd/member.ts';
 
 /**
  * What a snapshot keeps of a key. Replaced, never changed, so identity tells whether anything happened.

@@ -5,8 +5,8 @@ import { resolveClient } from '../etcd/connection.ts';
 import type { EtcdClient } from '../etcd/etcd3-client.ts';
 import { toFault } from '../etcd/faults.ts';
 import { compareKeys } from '../etcd/keys.ts';
-import type { Connection, Link, WireEvent } from '../etcd/link.ts';
-import { followRange$ } from './follow-range.ts';
+import type { Connection, Member, WireEvent } from '../etcd/member.ts';
+import { watchRange$ } from './watch-range.ts';
 import { prefixRange } from './prefix-range.ts';
 import type { PrefixState, ResyncReason } from './prefix-state.ts';
 import { Snapshot } from './snapshot.ts';
@@ -97,7 +97,7 @@ export function watchEvents$<T>(
     const byRevision = revisionByRevision(connection, fromRevision, (reason) => {
       lost = reason;
     });
-    return followRange$<T>(byRevision, range, rest).pipe(
+    return watchRange$<T>(byRevision, range, rest).pipe(
       filter((state): state is LiveState<T> => state.status === 'live'),
       concatMap((state) => {
         const known = before;
@@ -141,25 +141,25 @@ function inKeyOrder<T>(events: PrefixEvent<T>[]): PrefixEvent<T>[] {
   return events.length < 2 ? events : events.sort((a, b) => compareKeys(a.key, b.key));
 }
 
-type LinkSource = Pick<Connection, 'link$'>;
+type MemberSource = Pick<Connection, 'member$'>;
 
 /**
  * The same connection, whose first list is of the past, and whose watches tell one revision at a time. `onLost`
  * hears that the past cannot be had; then the list is of the present.
  */
 function revisionByRevision(
-  connection: LinkSource,
+  connection: MemberSource,
   fromRevision: number | undefined,
   onLost: (reason: ResyncReason) => void,
-): LinkSource {
+): MemberSource {
   // Nothing was ever written at revision 1.
   let listAt = fromRevision === undefined ? undefined : Math.max(1, fromRevision - 1);
   const list$ =
-    (link: Link): Link['list$'] =>
+    (member: Member): Member['list$'] =>
     (range) =>
       defer(() => {
         let pages = 0;
-        return link.list$(range, listAt).pipe(
+        return member.list$(range, listAt).pipe(
           tap({
             next: () => {
               pages += 1;
@@ -175,15 +175,15 @@ function revisionByRevision(
             listAt = undefined;
             onLost(kind === 'compacted' ? 'compacted' : 'history-replaced');
             // Pages already given are of the past: then the list is begun anew from above.
-            return pages > 0 ? throwError(() => error) : link.list$(range);
+            return pages > 0 ? throwError(() => error) : member.list$(range);
           }),
         );
       });
-  const byRevision = (link: Link): Link => ({
-    ...link,
-    list$: list$(link),
+  const byRevision = (member: Member): Member => ({
+    ...member,
+    list$: list$(member),
     watch$: (request) =>
-      link
+      member
         .watch$(request)
         .pipe(
           concatMap((message) =>
@@ -194,8 +194,8 @@ function revisionByRevision(
         ),
   });
   return {
-    link$: connection.link$.pipe(
-      map((state) => (state.status === 'up' ? { ...state, link: byRevision(state.link) } : state)),
+    member$: connection.member$.pipe(
+      map((state) => (state.status === 'up' ? { ...state, member: byRevision(state.member) } : state)),
     ),
   };
 }

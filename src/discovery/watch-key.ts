@@ -4,7 +4,7 @@ import { resolveClient } from '../etcd/connection.ts';
 import type { EtcdClient } from '../etcd/etcd3-client.ts';
 import { keyArgument } from '../etcd/keys.ts';
 import { invalidArgument } from '../errors.ts';
-import { followRange$ } from './follow-range.ts';
+import { watchRange$ } from './watch-range.ts';
 import type { WatchPrefixOptions } from './watch-prefix-options.ts';
 
 /**
@@ -45,7 +45,7 @@ export function watchKey$<T>(
   const bytes = keyArgument('key', key);
   if (bytes.length === 0) throw invalidArgument('key', 'a key that is not empty', key);
   const range = { key: Buffer.concat([namespace, bytes]), namespaceBytes: namespace.length };
-  return followRange$<T>(connection, range, options).pipe(
+  return watchRange$<T>(connection, range, options).pipe(
     filter((state) => state.status !== 'pending' && !state.rejected.has(key)),
     map((state) => (state.status === 'pending' ? undefined : state.snapshot.get(key))),
     distinctUntilChanged(),

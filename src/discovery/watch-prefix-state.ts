@@ -2,7 +2,7 @@ import type { Observable } from 'rxjs';
 import type { Codec } from '../codecs/codec.ts';
 import { resolveClient } from '../etcd/connection.ts';
 import type { EtcdClient } from '../etcd/etcd3-client.ts';
-import { followRange$ } from './follow-range.ts';
+import { watchRange$ } from './watch-range.ts';
 import { prefixRange } from './prefix-range.ts';
 import type { PrefixState } from './prefix-state.ts';
 import type { WatchPrefixOptions } from './watch-prefix-options.ts';
@@ -52,5 +52,5 @@ export function watchPrefixState$<T>(
 ): Observable<PrefixState<T>> {
   const { connection, namespace } = resolveClient(client);
   const range = prefixRange('prefix', prefix, namespace);
-  return followRange$(connection, range, options);
+  return watchRange$(connection, range, options);
 }

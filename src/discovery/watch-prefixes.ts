@@ -4,8 +4,8 @@ import { text } from '../codecs/text.ts';
 import { invalidArgument } from '../errors.ts';
 import { resolveClient } from '../etcd/connection.ts';
 import type { EtcdClient } from '../etcd/etcd3-client.ts';
-import type { KeyRange } from '../etcd/link.ts';
-import { followRange$ } from './follow-range.ts';
+import type { KeyRange } from '../etcd/member.ts';
+import { watchRange$ } from './watch-range.ts';
 import { prefixRange } from './prefix-range.ts';
 import { Snapshot, type EntryChange } from './snapshot.ts';
 import type { WatchPrefixOptions } from './watch-prefix-options.ts';
@@ -51,7 +51,7 @@ export function watchPrefixes$<T>(
     throw invalidArgument('prefixes', 'an array of at least one prefix', prefixes);
   }
   const { connection, namespace } = resolveClient(client);
-  const range = hull(prefixes.map((prefix, index) => prefixRange(`prefixes[${index}]`, prefix, namespace)));
+  const range = spanningRange(prefixes.map((prefix, index) => prefixRange(`prefixes[${index}]`, prefix, namespace)));
   const { codec = text() as unknown as Codec<T>, ...rest } = options;
   const within: Codec<T> = {
     encode: (value, key) => codec.encode(value, key),
@@ -60,7 +60,7 @@ export function watchPrefixes$<T>(
   return defer(() => {
     let whole: Snapshot<T> | undefined;
     let parts: readonly Snapshot<T>[] = prefixes.map(() => Snapshot.of<T>([]));
-    return followRange$<T>(connection, range, { ...rest, codec: within }).pipe(
+    return watchRange$<T>(connection, range, { ...rest, codec: within }).pipe(
       filter((state) => state.status !== 'pending' && state.snapshot !== whole),
       map((state) => {
         const next = (state as Exclude<typeof state, { status: 'pending' }>).snapshot;
@@ -93,7 +93,7 @@ function isFilled(prefixes: unknown): boolean {
 }
 
 /** The smallest range that holds all the given ones. */
-function hull(ranges: readonly KeyRange[]): KeyRange {
+function spanningRange(ranges: readonly KeyRange[]): KeyRange {
   const [first, ...others] = ranges as readonly [KeyRange, ...KeyRange[]];
   return others.reduce(
     (whole, range) => ({

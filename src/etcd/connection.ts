@@ -19,28 +19,28 @@ import {
   type SchedulerLike,
 } from 'rxjs';
 import { RxEtcdError } from '../errors.ts';
-import { backoffDelayMs } from './backoff.ts';
+import { backoffDelayMs } from '../time/backoff.ts';
 import {
   clientClosedFault,
   clientParts,
   credentialsOf,
   isClientClosed,
-  membersOf,
+  endpointsOf,
   onClientClosed,
   type EtcdClient,
-  type Member,
+  type Endpoint,
 } from './etcd3-client.ts';
 import { EtcdFault, fatalError, toFault } from './faults.ts';
-import type { Connection, Link, LinkState } from './link.ts';
-import { memberLink } from './member-link.ts';
+import type { Connection, Member, ConnectionState } from './member.ts';
+import { grpcMember } from './grpc-member.ts';
 import { unary$, type GrpcClient } from './rpc.ts';
-import { steadyClock } from './steady-clock.ts';
-import { unrefTimer$ } from './unref-timer.ts';
+import { steadyClock } from '../time/steady-clock.ts';
+import { unrefTimer$ } from '../time/unref-timer.ts';
 
 /** Bound of making a connection, TLS included. */
 const CONNECT_TIMEOUT_MS = 3000;
 
-/** A link that has answered for this long is healthy: the next failure is a first one again. */
+/** A member that has answered for this long is healthy: the next failure is a first one again. */
 const PROVEN_AFTER_MS = 2000;
 
 /**
@@ -93,44 +93,47 @@ function connectionOf(pool: object, scheduler: SchedulerLike, random: () => numb
   const closed$ = clientClosed$(pool);
   // A clock that is set back by an hour must not make one wait for it.
   const steadyNowMs = steadyClock(scheduler);
-  const link$ = defer(() => {
-    const members = shuffled(membersOf(pool), random);
+  const members$ = defer(() => {
+    const endpoints = shuffled(endpointsOf(pool), random);
     let attempt = 0;
     return defer(() => {
       if (isClientClosed(pool)) return throwError(clientClosedFault);
       const startedAtMs = steadyNowMs();
       const health = { sinceMs: Infinity };
-      return openLink$({ pool, member: members[0] as Member, auth, health, scheduler, random }).pipe(
-        map((link): LinkState => ({ status: 'up', link })),
+      return openMember$({ pool, endpoint: endpoints[0] as Endpoint, auth, health, scheduler, random }).pipe(
+        map((member): ConnectionState => ({ status: 'up', member })),
         catchError((error: unknown) => {
           if (error instanceof RxEtcdError) return throwError(() => error);
           const fault = toFault(error);
           if (fatalError(fault) !== undefined) return throwError(() => fault);
           if (fault.kind === 'token') auth.token = undefined;
           // The next attempt goes to another member; this one comes last.
-          members.push(members.shift() as Member);
+          endpoints.push(endpoints.shift() as Endpoint);
           attempt = steadyNowMs() - health.sinceMs >= PROVEN_AFTER_MS ? 1 : attempt + 1;
           // Counted from the attempt's start, so that the time between two attempts is bounded.
           const spentMs = attempt > 1 ? steadyNowMs() - startedAtMs : 0;
           const delayMs = Math.max(0, backoffDelayMs(attempt, random) - spentMs);
           return concat(
-            of<LinkState>({ status: 'down', attempt, cause: fault }),
+            of<ConnectionState>({ status: 'down', attempt, cause: fault }),
             timer(delayMs, scheduler).pipe(ignoreElements()),
           );
         }),
       );
     }).pipe(repeat());
   });
-  const lastingLink$ = link$.pipe(
+  const drainingMember$ = members$.pipe(
     catchError((error: unknown) => throwError(() => fatalError(toFault(error)) ?? error)),
-    share({ connector: () => new ReplaySubject<LinkState>(1), resetOnRefCountZero: () => unrefTimer$(LINGER_MS) }),
+    share({
+      connector: () => new ReplaySubject<ConnectionState>(1),
+      resetOnRefCountZero: () => unrefTimer$(LINGER_MS),
+    }),
   );
   return {
-    lastingLink$,
+    drainingMember$,
     // Shared once more: ten thousand leases listen, and each operator on the way to each would keep half a kilobyte.
-    link$: merge(closed$, lastingLink$).pipe(
+    member$: merge(closed$, drainingMember$).pipe(
       catchError((error: unknown) => throwError(() => fatalError(toFault(error)) ?? error)),
-      share({ connector: () => new ReplaySubject<LinkState>(1) }),
+      share({ connector: () => new ReplaySubject<ConnectionState>(1) }),
     ),
   };
 }
@@ -139,19 +142,19 @@ interface AuthState {
   token: string | undefined;
 }
 
-interface LinkOptions {
+interface OpenMemberOptions {
   readonly pool: object;
-  readonly member: Member;
+  readonly endpoint: Endpoint;
   readonly auth: AuthState;
   readonly health: { sinceMs: number };
   readonly scheduler: SchedulerLike;
   readonly random: () => number;
 }
 
-/** Connects, authenticates if need be, emits the link, and fails when it is lost. Unsubscribing closes it. */
-function openLink$({ pool, member, auth, health, scheduler, random }: LinkOptions): Observable<Link> {
-  return new Observable<Link>((subscriber) => {
-    const { client, methods, close } = member.connect(CHANNEL_OPTIONS);
+/** Connects, authenticates if need be, emits the member, and fails when it is lost. Unsubscribing closes it. */
+function openMember$({ pool, endpoint, auth, health, scheduler, random }: OpenMemberOptions): Observable<Member> {
+  return new Observable<Member>((subscriber) => {
+    const { client, methods, close } = endpoint.connect(CHANNEL_OPTIONS);
     subscriber.add(close);
     const fail = (fault: EtcdFault): void => {
       subscriber.error(fault);
@@ -180,8 +183,8 @@ function openLink$({ pool, member, auth, health, scheduler, random }: LinkOption
       defer(() =>
         auth.token !== stale ? of(auth.token) : credentials === undefined ? throwError(noCredentials) : renewal$,
       );
-    const link = memberLink({
-      host: member.host,
+    const member = grpcMember({
+      host: endpoint.host,
       client,
       methods,
       pool,
@@ -195,14 +198,14 @@ function openLink$({ pool, member, auth, health, scheduler, random }: LinkOption
       },
     });
     subscriber.add(
-      ready$(client, member, scheduler)
+      ready$(client, endpoint, scheduler)
         .pipe(switchMap(() => (credentials !== undefined && auth.token === undefined ? authenticate$ : of(undefined))))
         .subscribe({
           next: () => {
             onDisconnected(client, () => {
-              fail(new EtcdFault('link', `the connection to ${member.host} was lost`));
+              fail(new EtcdFault('connection', `the connection to ${endpoint.host} was lost`));
             });
-            subscriber.next(link);
+            subscriber.next(member);
           },
           error: (error: unknown) => {
             fail(toFault(error));
@@ -213,7 +216,7 @@ function openLink$({ pool, member, auth, health, scheduler, random }: LinkOption
 }
 
 /** Emits once when the channel is ready; fails at its first failure rather than waiting for grpc to try again. */
-function ready$(client: GrpcClient, member: Member, scheduler: SchedulerLike): Observable<void> {
+function ready$(client: GrpcClient, endpoint: Endpoint, scheduler: SchedulerLike): Observable<void> {
   const ready$ = new Observable<void>((subscriber) => {
     const channel = client.getChannel();
     const look = (): void => {
@@ -223,7 +226,7 @@ function ready$(client: GrpcClient, member: Member, scheduler: SchedulerLike): O
         subscriber.next();
         subscriber.complete();
       } else if (state === TRANSIENT_FAILURE || state === SHUTDOWN) {
-        subscriber.error(new EtcdFault('link', `cannot connect to ${member.host} (is etcd running there?)`));
+        subscriber.error(new EtcdFault('connection', `cannot connect to ${endpoint.host} (is etcd running there?)`));
       } else {
         channel.watchConnectivityState(state, Infinity, look);
       }
@@ -231,7 +234,7 @@ function ready$(client: GrpcClient, member: Member, scheduler: SchedulerLike): O
     look();
   });
   const tooLong$ = (): Observable<never> =>
-    throwError(() => new EtcdFault('link', `no connection to ${member.host} within ${CONNECT_TIMEOUT_MS} ms`));
+    throwError(() => new EtcdFault('connection', `no connection to ${endpoint.host} within ${CONNECT_TIMEOUT_MS} ms`));
   return ready$.pipe(timeout({ first: CONNECT_TIMEOUT_MS, with: tooLong$, scheduler }));
 }
 

@@ -20,7 +20,7 @@ export interface ClientParts {
 }
 
 /** One member's address and how to connect to it. */
-export interface Member {
+export interface Endpoint {
   readonly host: string;
   /** A grpc client with a channel of its own. Throws a `client-closed` fault when the etcd3 client is closed. */
   connect(options: Readonly<Record<string, unknown>>): { client: GrpcClient; methods: Methods; close: () => void };
@@ -72,7 +72,7 @@ export function clientParts(client: EtcdClient): ClientParts {
   return { pool: inside.pool, namespace: inside.prefix };
 }
 
-export function membersOf(pool: object): readonly Member[] {
+export function endpointsOf(pool: object): readonly Endpoint[] {
   return insideOf(pool).hosts.map((host) => ({
     host: host.host,
     connect: (options) => {

@@ -3,8 +3,8 @@ import { RxEtcdError, reasonOf, type RxEtcdErrorCode } from '../errors.ts';
 /**
  * What kind of trouble a call or a stream ran into, as the state machines above see it.
  *
- * - `link`: the connection or the member behind it; the link is given up and another one made.
- * - `busy`: this request failed, the link is fine; ask again after a delay.
+ * - `connection`: the connection or the member behind it; the member is given up and another one made.
+ * - `busy`: this request failed, the member is fine; ask again after a delay.
  * - `token`: the auth token is no longer valid; a fresh one cures it.
  * - `compacted`: the asked revision is gone from the history.
  * - `future-revision`: the asked revision is ahead of the store: its history is not the one we know.
@@ -13,7 +13,7 @@ import { RxEtcdError, reasonOf, type RxEtcdErrorCode } from '../errors.ts';
  * - the rest cannot be cured by asking again, and have the same names as the public error codes.
  */
 export type FaultKind =
-  | 'link'
+  | 'connection'
   | 'busy'
   | 'token'
   | 'compacted'
@@ -86,9 +86,9 @@ const BY_TEXT: readonly (readonly [string, FaultKind])[] = [
   ['permission denied', 'permission-denied'],
   ['too many requests', 'busy'],
   // A member cut off from the others answers so: the next member may not be.
-  ['request timed out', 'link'],
+  ['request timed out', 'connection'],
   ['leader changed', 'busy'],
-  ['no leader', 'link'],
+  ['no leader', 'connection'],
   ['not leader', 'busy'],
   ['lease already exists', 'lease-exists'],
   ['database space exceeded', 'busy'],
@@ -114,9 +114,9 @@ function kindOf(code: number | undefined, text: string): FaultKind {
     case DEADLINE_EXCEEDED:
     case INTERNAL:
     case UNAVAILABLE:
-      return 'link';
+      return 'connection';
     default:
       // An unknown failure is weather until shown otherwise: it is retried, and its text is in the state.
-      return 'link';
+      return 'connection';
   }
 }

@@ -1,7 +1,7 @@
 import { Observable, timer, type SchedulerLike, type Subscriber, type Subscription } from 'rxjs';
-import { AlarmClock, type Alarm } from './alarm-clock.ts';
+import { TimerQueue, type QueuedTimer } from '../time/timer-queue.ts';
 import { EtcdFault, toFault } from './faults.ts';
-import type { Renewal } from './link.ts';
+import type { Renewal } from './member.ts';
 import type { Duplex } from './rpc.ts';
 import type { KeepAliveResponse } from './wire/messages.ts';
 
@@ -21,11 +21,11 @@ interface SentRenewal extends Omit<Renewal, 'ttlSeconds'> {
 }
 
 /** Rings when it is to be renewed. */
-class KeptLease implements Alarm {
+class KeptLease implements QueuedTimer {
   readonly leaseId: string;
   readonly subscriber: Subscriber<Renewal>;
   ttlSeconds: number;
-  ringsAtMs: number | undefined = undefined;
+  dueMs: number | undefined = undefined;
   /** When it is to be renewed at the latest, by the scheduler's clock: in a machine that sleeps, the steady one may too. */
   dueAtMs = 0;
   /** The renewals not answered yet: a stream answers a lease's renewals in their order. */
@@ -46,7 +46,7 @@ class KeptLease implements Alarm {
     this.#renew = renew;
   }
 
-  ring(): void {
+  fire(): void {
     this.#renew(this);
   }
 }
@@ -89,7 +89,7 @@ export function keepAliveStream(
   options: KeepAliveStreamOptions,
 ): (leaseId: string, ttlSeconds: number, firstDelayMs: number) => Observable<Renewal> {
   const { scheduler, steadyNowMs } = options;
-  const clock = new AlarmClock(scheduler, steadyNowMs);
+  const clock = new TimerQueue(scheduler, steadyNowMs);
   let current: StreamState | undefined;
 
   const close = (state: StreamState): void => {
@@ -129,7 +129,7 @@ export function keepAliveStream(
       else
         failAll(
           state,
-          new EtcdFault('link', `no renewal was answered for ${Math.round(steadyNowMs() - oldest.steadyMs)} ms`),
+          new EtcdFault('connection', `no renewal was answered for ${Math.round(steadyNowMs() - oldest.steadyMs)} ms`),
         );
     });
   };
@@ -148,7 +148,7 @@ export function keepAliveStream(
     };
     state.duplex.on('error', fail);
     state.duplex.on('end', () => {
-      fail(new EtcdFault('link', 'the member ended the keepalive stream'));
+      fail(new EtcdFault('connection', 'the member ended the keepalive stream'));
     });
     state.duplex.on('data', ({ ID, TTL }: KeepAliveResponse) => {
       if (state.closed) return;

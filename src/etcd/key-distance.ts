@@ -20,7 +20,7 @@ export const NO_BYTES: Alphabet = { low: 0xff, high: 0 };
  * The key that lies `factor` times as far behind `from` as `first` and `last` lie apart: where about so many more
  * keys can be expected to end. An estimate, of keys that agree up to `offset`; undefined when no key lies so far away.
  */
-export function keyBeyond(
+export function extrapolateKey(
   from: Uint8Array,
   { first, last }: { readonly first: Uint8Array; readonly last: Uint8Array },
   factor: number,

@@ -1,6 +1,6 @@
 import { Observable } from 'rxjs';
-import { NO_BYTES, keyBeyond, widened, type Alphabet } from './key-distance.ts';
-import type { KeyRange, ListPage } from './link.ts';
+import { NO_BYTES, extrapolateKey, widened, type Alphabet } from './key-distance.ts';
+import type { KeyRange, ListPage } from './member.ts';
 import type { RangeResponse } from './wire/messages.ts';
 
 /** How a list is cut into pages. */
@@ -125,7 +125,7 @@ function nextPart(part: Part, response: RangeResponse, range: KeyRange, sizes: P
   };
   const isShort = part.end === undefined && response.count - entryCount <= LAST_PAGES * limit;
   if (isShort || empty > MAX_EMPTY || range.rangeEnd === undefined || full === undefined) return next;
-  const end = keyBeyond(key, full, reach, offset, alphabet);
+  const end = extrapolateKey(key, full, reach, offset, alphabet);
   if (end === undefined || Buffer.compare(end, key) <= 0 || !isBefore(end, range.rangeEnd)) return next;
   return { ...next, end };
 }

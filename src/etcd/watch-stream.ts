@@ -1,6 +1,6 @@
 import { Observable, type Subscriber } from 'rxjs';
 import { EtcdFault, toFault } from './faults.ts';
-import type { WatchMessage, WatchRequest, WireEvent } from './link.ts';
+import type { WatchMessage, WatchRequest, WireEvent } from './member.ts';
 import type { Duplex } from './rpc.ts';
 import { unreadable, type WatchResponse } from './wire/messages.ts';
 
@@ -79,7 +79,7 @@ export function watchStream(options: WatchStreamOptions): (request: WatchRequest
     };
     state.duplex.on('error', fail);
     state.duplex.on('end', () => {
-      fail(new EtcdFault('link', 'the member ended the watch stream'));
+      fail(new EtcdFault('connection', 'the member ended the watch stream'));
     });
     state.duplex.on('data', (bytes: Buffer) => {
       if (state.closed) return;
@@ -193,6 +193,6 @@ function cancelFault(response: WatchResponse): EtcdFault {
   }
   if (response.cancelReason === '') return new EtcdFault('busy', 'the server cancelled the watch without a reason');
   const fault = toFault(new Error(response.cancelReason));
-  // A watch of its own is refused here, not the link.
-  return fault.kind === 'link' ? new EtcdFault('busy', fault.message) : fault;
+  // A watch of its own is refused here, not the member.
+  return fault.kind === 'connection' ? new EtcdFault('busy', fault.message) : fault;
 }

@@ -1,8 +1,8 @@
 import { Subscription, defer, timer, type Observable, type SchedulerLike } from 'rxjs';
 import { RxEtcdError } from '../errors.ts';
-import { backoffDelayMs } from '../etcd/backoff.ts';
+import { backoffDelayMs } from '../time/backoff.ts';
 import { EtcdFault, fatalError } from '../etcd/faults.ts';
-import type { Link, TxnAnswer, TxnRequest, WatchMessage } from '../etcd/link.ts';
+import type { Member, TxnAnswer, TxnRequest, WatchMessage } from '../etcd/member.ts';
 import type { Desired, PresentValues } from './desired.ts';
 import {
   equalBytes,
@@ -23,7 +23,7 @@ const MAX_REPAIRS = 5;
 /** A registration undisturbed for this long is in peace again. */
 const PEACE_MS = 60_000;
 
-/** Where the keys of a registration stand, on one lease and one link. */
+/** Where the keys of a registration stand, on one lease and one member. */
 export type KeyState<T> =
   | { readonly status: 'pending'; readonly attempt: number; readonly cause?: Error }
   | { readonly status: 'held'; readonly present: PresentValues<T>; readonly revision: number }
@@ -66,7 +66,7 @@ export interface KeyHolder<T> {
  * A class for the same reason as {@link HeldLease}: ten thousand are held by one process.
  */
 export class HeldKeys<T> implements WatchedKeys {
-  readonly #link: Link;
+  readonly #member: Member;
   readonly #leaseId: string;
   readonly #policy: KeyPolicy;
   readonly #holder: KeyHolder<T>;
@@ -82,15 +82,15 @@ export class HeldKeys<T> implements WatchedKeys {
   #watchesAgain: Subscription | undefined;
   #closed = false;
 
-  constructor(link: Link, leaseId: string, policy: KeyPolicy, holder: KeyHolder<T>) {
-    this.#link = link;
+  constructor(member: Member, leaseId: string, policy: KeyPolicy, holder: KeyHolder<T>) {
+    this.#member = member;
     this.#leaseId = leaseId;
     this.#policy = policy;
     this.#holder = holder;
   }
 
-  isHeldOn(link: Link | undefined, leaseId: string | undefined): boolean {
-    return this.#link === link && this.#leaseId === leaseId;
+  isHeldOn(member: Member | undefined, leaseId: string | undefined): boolean {
+    return this.#member === member && this.#leaseId === leaseId;
   }
 
   /** What the keys are to be from now on. */
@@ -234,7 +234,7 @@ export class HeldKeys<T> implements WatchedKeys {
   #write(request: TxnRequest): void {
     const target = request.then.some(({ type }) => type === 'put') ? this.#situation().wanted : undefined;
     this.#whileBusy(
-      defer(() => this.#link.txn$(request)),
+      defer(() => this.#member.txn$(request)),
       (answer) => {
         this.#written(request, answer, target);
       },
@@ -254,7 +254,7 @@ export class HeldKeys<T> implements WatchedKeys {
     this.#watches = watches;
     for (const [index, { bytes, namespaceBytes }] of this.#policy.keys.entries()) {
       const request = { range: { key: bytes, namespaceBytes }, startRevision, catchesUp };
-      const watch$ = defer(() => this.#link.watch$(request));
+      const watch$ = defer(() => this.#member.watch$(request));
       watches.add(watch$.subscribe(new KeyWatch(this, index, startRevision, watches)));
     }
   }

@@ -1,11 +1,11 @@
 import { AsyncSubject, defer, of, timer, type Observable, type SchedulerLike, type Subscription } from 'rxjs';
-import { alarmClockOf, type Alarm, type AlarmClock } from '../etcd/alarm-clock.ts';
-import { backoffDelayMs } from '../etcd/backoff.ts';
+import { timerQueueOf, type QueuedTimer, type TimerQueue } from '../time/timer-queue.ts';
+import { backoffDelayMs } from '../time/backoff.ts';
 import { EtcdFault, fatalError } from '../etcd/faults.ts';
-import type { Connection, Link, LinkState, Renewal } from '../etcd/link.ts';
+import type { Connection, Member, ConnectionState, Renewal } from '../etcd/member.ts';
 import { askFor$, newLease, type Lease } from './lease-grant.ts';
 import type { LeaseState } from './lease-state.ts';
-import { linkFanOf, type LinkListener } from './link-fan.ts';
+import { listenersOf, type ConnectionListener } from './connection-listeners.ts';
 import { Part } from './part.ts';
 import { revoke$ } from './revoke.ts';
 
@@ -16,10 +16,10 @@ export interface HoldLeaseOptions {
   readonly random: () => number;
 }
 
-/** A lease state, and the link to use the lease on; none while there is no connection. */
+/** A lease state, and the member to use the lease on; none while there is no connection. */
 export interface HeldLeaseState {
   readonly lease: LeaseState;
-  readonly link: Link | undefined;
+  readonly member: Member | undefined;
 }
 
 interface Trouble {
@@ -40,22 +40,22 @@ export interface LeaseHolder {
  * A lease held for somebody: granted, renewed, granted anew when lost, revoked in the end.
  *
  * Written by hand, without operators and nearly without closures: ten thousand of them are held by one process, and each
- * operator on the way would keep half a kilobyte. As a listener it is told of the links of the connection, as an alarm
+ * operator on the way would keep half a kilobyte. As a listener it is told of the members of the connection, as an alarm
  * it rings when the lease is to be doubted, or a little before.
  *
  * @source https://etcd.io/docs/v3.5/learning/api/#lease-api
  */
-export class HeldLease implements Alarm, LinkListener {
-  ringsAtMs: number | undefined = undefined;
+export class HeldLease implements QueuedTimer, ConnectionListener {
+  dueMs: number | undefined = undefined;
   readonly #options: HoldLeaseOptions;
   readonly #holder: LeaseHolder;
-  readonly #clock: AlarmClock;
-  /** The link there is. */
-  #link: Link | undefined;
+  readonly #clock: TimerQueue;
+  /** The member there is. */
+  #member: Member | undefined;
   #lease: Lease | undefined;
   #trouble: Trouble = NO_TROUBLE;
   #suspendedSinceMs: number | undefined;
-  /** Counts what is begun: over a link, and after a fault of it. Whoever tells the holder looks whether it still goes on. */
+  /** Counts what is begun: over a member, and after a fault of it. Whoever tells the holder looks whether it still goes on. */
   #phase = 0;
   /** What goes on: a grant, or renewals, or the wait after a fault. */
   #running: Subscription | undefined;
@@ -71,12 +71,12 @@ export class HeldLease implements Alarm, LinkListener {
   constructor(options: HoldLeaseOptions, holder: LeaseHolder) {
     this.#options = options;
     this.#holder = holder;
-    this.#clock = alarmClockOf(options.scheduler);
+    this.#clock = timerQueueOf(options.scheduler);
   }
 
   start(): void {
     this.#tell(this.#granting());
-    if (!this.#stopped) linkFanOf(this.#options.connection).add(this);
+    if (!this.#stopped) listenersOf(this.#options.connection).add(this);
   }
 
   /** Revokes the lease in the background, unless it was released. */
@@ -86,7 +86,7 @@ export class HeldLease implements Alarm, LinkListener {
     // Before all else: the revoke takes hold of the connection while it is still open.
     this.release$().subscribe();
     this.#nextPhase();
-    linkFanOf(this.#options.connection).remove(this);
+    listenersOf(this.#options.connection).remove(this);
   }
 
   /** Renews at once: there is reason to doubt that the lease lives. */
@@ -116,11 +116,11 @@ export class HeldLease implements Alarm, LinkListener {
     });
   }
 
-  next(state: LinkState): void {
+  next(state: ConnectionState): void {
     this.#nextPhase();
-    this.#link = state.status === 'up' ? state.link : undefined;
+    this.#member = state.status === 'up' ? state.member : undefined;
     if (state.status === 'down') this.#tell(this.#failed(state.cause));
-    else this.#attempt(state.link);
+    else this.#attempt(state.member);
   }
 
   error(error: unknown): void {
@@ -129,7 +129,7 @@ export class HeldLease implements Alarm, LinkListener {
     this.stop();
   }
 
-  ring(): void {
+  fire(): void {
     const lease = this.#lease;
     if (lease === undefined) return;
     const doubtInMs = this.#doubtAtMs - this.#clock.nowMs();
@@ -143,7 +143,7 @@ export class HeldLease implements Alarm, LinkListener {
 
   #tell(lease: LeaseState): void {
     this.#isToldGranted = lease.status === 'granted';
-    if (!this.#stopped) this.#holder.onLeaseState({ lease, link: this.#link });
+    if (!this.#stopped) this.#holder.onLeaseState({ lease, member: this.#member });
   }
 
   #nextPhase(): void {
@@ -166,7 +166,7 @@ export class HeldLease implements Alarm, LinkListener {
     if (this.#running !== subscription) subscription.unsubscribe();
   }
 
-  #attempt(link: Link): void {
+  #attempt(member: Member): void {
     if (this.#lease?.renewedAtMs !== undefined) {
       this.#keep(this.#lease, false);
       return;
@@ -174,18 +174,18 @@ export class HeldLease implements Alarm, LinkListener {
     const phase = this.#phase;
     this.#tell(this.#granting());
     if (this.#phase !== phase) return;
-    this.#run(this.#grant$(link), HeldLease.#onGranted);
+    this.#run(this.#grant$(member), HeldLease.#onGranted);
   }
 
   static readonly #onGranted = (held: HeldLease, lease: Lease): void => {
     held.#keep(lease, true);
   };
 
-  #grant$(link: Link): Observable<Lease> {
+  #grant$(member: Member): Observable<Lease> {
     const { ttlSeconds, scheduler, random } = this.#options;
     const isFirst = this.#lease === undefined;
     const asked = (this.#lease ??= newLease(ttlSeconds, random));
-    return askFor$(asked, link, isFirst, scheduler, () => {
+    return askFor$(asked, member, isFirst, scheduler, () => {
       this.#lease = undefined;
     });
   }
@@ -209,9 +209,9 @@ export class HeldLease implements Alarm, LinkListener {
   }
 
   #renew(lease: Lease, firstDelayMs: number): void {
-    const link = this.#link as Link;
+    const member = this.#member as Member;
     this.#run(
-      defer(() => link.keepAlive$(lease.id, lease.ttlSeconds, firstDelayMs)),
+      defer(() => member.keepAlive$(lease.id, lease.ttlSeconds, firstDelayMs)),
       HeldLease.#onRenewal,
     );
   }
@@ -234,7 +234,7 @@ export class HeldLease implements Alarm, LinkListener {
     const doubtInMs = (lease.ttlSeconds * 2000) / 3 - Math.max(0, agoMs);
     this.#doubtAtMs = this.#clock.nowMs() + doubtInMs;
     // One that rings too early is set again then: cheaper than at each renewal.
-    if (this.ringsAtMs === undefined || this.ringsAtMs > this.#doubtAtMs) this.#clock.set(this, doubtInMs);
+    if (this.dueMs === undefined || this.dueMs > this.#doubtAtMs) this.#clock.set(this, doubtInMs);
     if (doubtInMs <= 0) return;
     // Ten thousand leases are renewed all the time, and nothing is new about them.
     if (this.#isToldGranted && this.#toldTtlSeconds === lease.ttlSeconds && this.#toldLateMs === lease.lateMs) return;
@@ -267,7 +267,7 @@ export class HeldLease implements Alarm, LinkListener {
   }
 
   static readonly #onPauseOver = (held: HeldLease): void => {
-    held.#attempt(held.#link as Link);
+    held.#attempt(held.#member as Member);
   };
 
   #granting(): LeaseState {

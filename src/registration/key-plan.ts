@@ -1,4 +1,4 @@
-import type { TxnCompare, TxnOperation, TxnRequest, WatchMessage, WireEntry } from '../etcd/link.ts';
+import type { TxnCompare, TxnOperation, TxnRequest, WatchMessage, WireEntry } from '../etcd/member.ts';
 
 /**
  * What to do about a key that belongs to somebody else.

@@ -1,5 +1,5 @@
 import type { Subscription } from 'rxjs';
-import type { WatchMessage } from '../etcd/link.ts';
+import type { WatchMessage } from '../etcd/member.ts';
 
 /** Who is told what a watch on one of its keys tells. */
 export interface WatchedKeys {

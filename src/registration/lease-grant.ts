@@ -1,6 +1,6 @@
 import { AsyncSubject, EMPTY, defer, type Observable, type SchedulerLike } from 'rxjs';
 import { EtcdFault } from '../etcd/faults.ts';
-import type { Link } from '../etcd/link.ts';
+import type { Member } from '../etcd/member.ts';
 import { newLeaseId } from './lease-id.ts';
 
 /** A lease as it is held; it is one of ours only once a grant was answered. */
@@ -27,7 +27,7 @@ export function newLease(ttlSeconds: number, random: () => number): Lease {
  */
 export function askFor$(
   lease: Lease,
-  link: Link,
+  member: Member,
   isFirst: boolean,
   scheduler: SchedulerLike,
   onForeign: () => void,
@@ -39,7 +39,7 @@ export function askFor$(
     answer.next(lease);
     answer.complete();
   };
-  defer(() => link.grant$(lease.ttlSeconds, lease.id)).subscribe({
+  defer(() => member.grant$(lease.ttlSeconds, lease.id)).subscribe({
     next: (grant) => {
       lease.ttlSeconds = grant.ttlSeconds;
       lease.renewedAtMs = sentAtMs;

@@ -11,12 +11,12 @@ import {
   type Subscriber,
 } from 'rxjs';
 import type { Codec } from '../codecs/codec.ts';
-import type { Connection } from '../etcd/link.ts';
+import type { Connection } from '../etcd/member.ts';
 import type { LeaseOptions } from './arguments.ts';
 import { desired$, encode, fixedValues, type Desired, type PresentValues, type ValueSource } from './desired.ts';
 import { HeldKeys, type KeyHolder, type KeyMemory, type KeyPolicy, type KeyState } from './held-keys.ts';
 import { HeldLease, type HeldLeaseState, type LeaseHolder } from './held-lease.ts';
-import { longTimer$ } from './long-timer.ts';
+import { longTimer$ } from '../time/long-timer.ts';
 import { nextState, type RegistrationState } from './registration-state.ts';
 
 export interface RegistrationOptions<T> extends Required<LeaseOptions>, KeyPolicy {
@@ -131,17 +131,17 @@ class Registration<T> implements KeyHolder<T>, LeaseHolder {
     this.#keys?.want(desired);
   }
 
-  /** The keys are held on the link there is, by the lease there is. */
-  #settle({ lease, link }: HeldLeaseState): void {
+  /** The keys are held on the member there is, by the lease there is. */
+  #settle({ lease, member }: HeldLeaseState): void {
     if (lease.status === 'lost') this.memory.formerLease = lease.leaseId;
     const leaseId = lease.status === 'granted' || lease.status === 'suspended' ? lease.leaseId : undefined;
-    if (this.#keys !== undefined && !this.#keys.isHeldOn(link, leaseId)) {
+    if (this.#keys !== undefined && !this.#keys.isHeldOn(member, leaseId)) {
       this.#keys.unsubscribe();
       this.#keys = undefined;
       this.#keyState = undefined;
     }
-    if (this.#keys !== undefined || lease.status !== 'granted' || link === undefined) return;
-    this.#keys = new HeldKeys<T>(link, lease.leaseId, this.#options, this);
+    if (this.#keys !== undefined || lease.status !== 'granted' || member === undefined) return;
+    this.#keys = new HeldKeys<T>(member, lease.leaseId, this.#options, this);
     if (this.#desired !== undefined) this.#keys.want(this.#desired);
   }
 

@@ -16,10 +16,10 @@ import {
   type Observable,
   type SchedulerLike,
 } from 'rxjs';
-import { backoffDelayMs } from '../etcd/backoff.ts';
+import { backoffDelayMs } from '../time/backoff.ts';
 import { EtcdFault, fatalError } from '../etcd/faults.ts';
-import type { Connection, Link } from '../etcd/link.ts';
-import { longTimer$ } from './long-timer.ts';
+import type { Connection, Member } from '../etcd/member.ts';
+import { longTimer$ } from '../time/long-timer.ts';
 
 /** After which a grant that was on its way when its answer was lost has reached the server, or never will. */
 const STRAGGLER_MS = 1000;
@@ -39,15 +39,15 @@ export interface RevokeOptions {
 }
 
 /**
- * Revokes a lease over whatever link there is, and emits once: whether etcd confirmed it.
+ * Revokes a lease over whatever member there is, and emits once: whether etcd confirmed it.
  *
  * Retried until the TTL has ended the lease anyway; then it emits `false`, so that a process which waits for
  * it, or for its sockets and timers, can end. Never fails.
  */
 export function revoke$(options: RevokeOptions): Observable<boolean> {
   const { connection, leaseId, ttlSeconds, grant$, scheduler, random } = options;
-  const revokeOn$ = (link: Link): Observable<never> =>
-    defer(() => link.revoke$(leaseId)).pipe(
+  const revokeOn$ = (member: Member): Observable<never> =>
+    defer(() => member.revoke$(leaseId)).pipe(
       retry({
         delay: (error: unknown, failures) => {
           if (!(error instanceof EtcdFault) || fatalError(error) !== undefined) throw error;
@@ -62,13 +62,13 @@ export function revoke$(options: RevokeOptions): Observable<boolean> {
     catchError(() => EMPTY),
   );
   const revokedIfOwn$ = defer(() => (options.isForeign() ? of(true) : revoked$));
-  const revoked$ = connection.lastingLink$.pipe(
-    switchMap((state) => (state.status === 'down' ? EMPTY : concat(revokeOn$(state.link), of(true)))),
+  const revoked$ = connection.drainingMember$.pipe(
+    switchMap((state) => (state.status === 'down' ? EMPTY : concat(revokeOn$(state.member), of(true)))),
     take(1),
     catchError(() => of(false)),
   );
-  // The connection is held from the start: the link that the grant is on must not close.
-  const held$: Observable<never> = connection.lastingLink$.pipe(
+  // The connection is held from the start: the member that the grant is on must not close.
+  const held$: Observable<never> = connection.drainingMember$.pipe(
     ignoreElements(),
     catchError(() => EMPTY),
   );

@@ -24,7 +24,8 @@ import {
   type Unsubscribable,
 } from 'rxjs';
 import { invalidArgument, RxEtcdError } from '../errors.ts';
-import { monotonicClock } from './clock.ts';
+import { monotonicClock } from '../time/monotonic-clock.ts';
+import { LONGEST_TIMER_MS } from '../time/durations.ts';
 import { Ejection, type EjectionOptions, type HostState } from './ejection.ts';
 import { HostSource } from './host-source.ts';
 import type { CallOutcome, Selector } from './selector.ts';
@@ -171,7 +172,6 @@ export function balance<T>(
 }
 
 // What is longer makes a Node timer fire at once.
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** The hosts that failed one call, or let it wait until it was given up, since it last succeeded. */
 class Misses {

@@ -1,6 +1,6 @@
 import type { OperatorFunction, TimestampProvider } from 'rxjs';
 import { invalidArgument } from '../errors.ts';
-import { monotonicClock } from './clock.ts';
+import { monotonicClock } from '../time/monotonic-clock.ts';
 import { Roster } from './roster.ts';
 import { type LearningState, selectBy } from './selection-state.ts';
 import type { CallOutcome, LearningSelector } from './selector.ts';

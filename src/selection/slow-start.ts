@@ -1,6 +1,6 @@
 import { defer, map, type OperatorFunction, type TimestampProvider } from 'rxjs';
 import { invalidArgument } from '../errors.ts';
-import { monotonicClock } from './clock.ts';
+import { monotonicClock } from '../time/monotonic-clock.ts';
 import { forEachDifference } from './differences.ts';
 import type { SharedHosts } from './shares.ts';
 

@@ -1,5 +1,5 @@
 import { asyncScheduler, type MonoTypeOperatorFunction, type SchedulerLike } from 'rxjs';
-import { durationMs } from './durations.ts';
+import { durationMs } from '../time/durations.ts';
 import { keepVanished } from './keep-vanished.ts';
 import type { Known } from './known.ts';
 

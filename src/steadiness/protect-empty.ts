@@ -1,6 +1,6 @@
 import { asyncScheduler, type MonoTypeOperatorFunction, type SchedulerLike } from 'rxjs';
 import { invalidArgument } from '../errors.ts';
-import { durationMs } from './durations.ts';
+import { durationMs } from '../time/durations.ts';
 import { keepVanished } from './keep-vanished.ts';
 import type { Known } from './known.ts';
 

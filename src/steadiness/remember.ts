@@ -4,7 +4,7 @@ import { text } from '../codecs/text.ts';
 import type { PrefixState } from '../discovery/prefix-state.ts';
 import type { Snapshot } from '../discovery/snapshot.ts';
 import { RxEtcdError, invalidArgument } from '../errors.ts';
-import { durationMs } from './durations.ts';
+import { durationMs } from '../time/durations.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 import { readStored, writeStored, type StoredSnapshot } from './stored-snapshot.ts';
 

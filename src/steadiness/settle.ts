@@ -1,6 +1,6 @@
 import { Observable, Subscription, asyncScheduler, type MonoTypeOperatorFunction, type SchedulerLike } from 'rxjs';
 import { invalidArgument } from '../errors.ts';
-import { durationMs } from './durations.ts';
+import { LONGEST_TIMER_MS, durationMs } from '../time/durations.ts';
 import { resyncOf, snapshotIn, statusOf, withResync, type Known } from './known.ts';
 
 /** How long {@link settle} may hold a snapshot. */
@@ -38,7 +38,7 @@ export interface SettleOptions {
  */
 export function settle<K extends Known<unknown>>(ms: number, options: SettleOptions = {}): MonoTypeOperatorFunction<K> {
   const quietMs = durationMs('ms', ms);
-  const { maxDelayMs = Math.min(10 * quietMs, 2 ** 31 - 1), scheduler = asyncScheduler } = options;
+  const { maxDelayMs = Math.min(10 * quietMs, LONGEST_TIMER_MS), scheduler = asyncScheduler } = options;
   if (durationMs('options.maxDelayMs', maxDelayMs) < quietMs)
     throw invalidArgument('options.maxDelayMs', 'at least ms', maxDelayMs);
   return (source) =>

@@ -10,9 +10,9 @@ import {
 import type { PrefixState } from '../discovery/prefix-state.ts';
 import { Snapshot } from '../discovery/snapshot.ts';
 import { RxEtcdError } from '../errors.ts';
-import { durationMs } from './durations.ts';
+import { durationMs } from '../time/durations.ts';
 
-/** What {@link withinStaleness} does when knowledge is too old. */
+/** What {@link withinStaleness} does when what is known is too old. */
 export interface WithinStalenessOptions<T> {
   /**
    * What is shown instead, subscribed to each time when the bound is passed and left when etcd is back: a fixed
@@ -24,7 +24,7 @@ export interface WithinStalenessOptions<T> {
 }
 
 /**
- * Bounds how old knowledge may be: beyond `ms` it switches to a fallback, or errors.
+ * Bounds how old the snapshot may be: beyond `ms` it switches to a fallback, or errors.
  *
  * ```text
  * source                              live(a)-stale(a)----------live(b)--|

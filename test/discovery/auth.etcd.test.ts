@@ -8,7 +8,7 @@ import { firstValueFrom, map, filter } from 'rxjs';
 import { resolveClient } from '../../src/etcd/connection.ts';
 import type { EtcdFault } from '../../src/etcd/faults.ts';
 import { prefixEnd } from '../../src/etcd/keys.ts';
-import type { KeyRange, Link } from '../../src/etcd/link.ts';
+import type { KeyRange, Member } from '../../src/etcd/member.ts';
 import { watchPrefixState$ } from '../../src/index.ts';
 import { startEtcd, type EtcdServer } from '../support/etcd-server.ts';
 import { eventually } from '../support/eventually.ts';
@@ -87,11 +87,11 @@ describe.each([
     );
   }
 
-  const linkOf = (client: Etcd3): Promise<Link> =>
+  const memberOf = (client: Etcd3): Promise<Member> =>
     firstValueFrom(
-      resolveClient(client).connection.link$.pipe(
+      resolveClient(client).connection.member$.pipe(
         filter((state) => state.status === 'up'),
-        map((state) => state.link),
+        map((state) => state.member),
       ),
     );
 
@@ -110,7 +110,7 @@ describe.each([
     const client = reader();
     const first = end.follow(watchPrefixState$(client, 'allowed/b/'));
     await first.holds({});
-    const link = await linkOf(client);
+    const member = await memberOf(client);
     const range = (prefix: string): KeyRange => ({
       key: Buffer.from(prefix),
       rangeEnd: prefixEnd(Buffer.from(prefix)),
@@ -120,7 +120,7 @@ describe.each([
     const events: string[] = [];
     // Denied ones between others, none waiting for another's answer.
     const watch = (prefix: string): void => {
-      const subscription = link.watch$({ range: range(prefix), startRevision: 1 }).subscribe({
+      const subscription = member.watch$({ range: range(prefix), startRevision: 1 }).subscribe({
         next: (message) => {
           if (message.type === 'events') events.push(...message.events.map(({ key }) => key));
         },

@@ -3,21 +3,21 @@ import { EtcdFault } from '../../src/etcd/faults.ts';
 import type {
   Connection,
   Fingerprint,
-  Link,
-  LinkState,
+  Member,
+  ConnectionState,
   ListPage,
   WatchMessage,
   WatchRequest,
   WireEntry,
   WireEvent,
-} from '../../src/etcd/link.ts';
+} from '../../src/etcd/member.ts';
 
 /** What a revision did under the prefix; no entry for the rest of the store. */
 type Write = ReadonlyMap<string, string | undefined>;
 
 /**
  * A store with one prefix and its history, seen through a connection whose every answer waits for the test: calls
- * are answered, watches told and links cut in any order. Nothing happens by itself.
+ * are answered, watches told and members cut in any order. Nothing happens by itself.
  */
 export class FakeEtcd {
   /** The write of revision n at n - 1; revision 1 is the empty store's. */
@@ -27,11 +27,11 @@ export class FakeEtcd {
   readonly watches: ServerWatch[] = [];
   /** How often the code under test asked for anything. */
   asked = 0;
-  link: Link | undefined;
-  readonly #states = new Subject<LinkState>();
-  #state: LinkState | undefined;
-  readonly connection: Pick<Connection, 'link$'> = {
-    link$: new Observable((subscriber) => {
+  member: Member | undefined;
+  readonly #states = new Subject<ConnectionState>();
+  #state: ConnectionState | undefined;
+  readonly connection: Pick<Connection, 'member$'> = {
+    member$: new Observable((subscriber) => {
       if (this.#state !== undefined) subscriber.next(this.#state);
       return this.#states.subscribe(subscriber);
     }),
@@ -71,25 +71,25 @@ export class FakeEtcd {
 
   up(): void {
     this.#drop();
-    this.link = this.#makeLink();
-    this.#tell({ status: 'up', link: this.link });
+    this.member = this.#makeMember();
+    this.#tell({ status: 'up', member: this.member });
   }
 
   down(): void {
     this.#drop();
-    this.link = undefined;
-    this.#tell({ status: 'down', attempt: 1, cause: new EtcdFault('link', 'down') });
+    this.member = undefined;
+    this.#tell({ status: 'down', attempt: 1, cause: new EtcdFault('connection', 'down') });
   }
 
-  #tell(state: LinkState): void {
+  #tell(state: ConnectionState): void {
     this.#state = state;
     this.#states.next(state);
   }
 
-  // Calls and watches of a lost link end with it; those who asked have mostly gone by then.
+  // Calls and watches of a lost member end with it; those who asked have mostly gone by then.
   #drop(): void {
-    for (const call of this.calls.splice(0)) call.fail('link');
-    for (const watch of this.watches.splice(0)) watch.fail('link');
+    for (const call of this.calls.splice(0)) call.fail('connection');
+    for (const watch of this.watches.splice(0)) watch.fail('connection');
   }
 
   /** What was under the prefix at a revision, in key order. */
@@ -127,7 +127,7 @@ export class FakeEtcd {
     return undefined;
   }
 
-  #makeLink(): Link {
+  #makeMember(): Member {
     const never = (): never => {
       throw new Error('not for discovery');
     };
@@ -200,7 +200,7 @@ export class FakeEtcd {
 
 export interface PendingCall {
   answer(): void;
-  fail(kind: 'busy' | 'link'): void;
+  fail(kind: 'busy' | 'connection'): void;
   pinned?: { readonly revision: number; readonly given: number };
 }
 
@@ -256,7 +256,7 @@ export class ServerWatch {
     if (events.length > 0) this.#subscriber.next({ type: 'events', events });
   }
 
-  fail(kind: 'busy' | 'link'): void {
+  fail(kind: 'busy' | 'connection'): void {
     remove(this.#etcd.watches, this);
     this.#subscriber.error(new EtcdFault(kind, `the watch failed: ${kind}`));
   }

@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Etcd3 } from 'etcd3';
 import { concatMap, from, map } from 'rxjs';
-import { followRange$ } from '../../src/discovery/follow-range.ts';
+import { watchRange$ } from '../../src/discovery/watch-range.ts';
 import { prefixRange } from '../../src/discovery/prefix-range.ts';
 import { resolveClient } from '../../src/etcd/connection.ts';
-import type { Link } from '../../src/etcd/link.ts';
+import type { Member } from '../../src/etcd/member.ts';
 import { watchPrefixState$ } from '../../src/index.ts';
 import { startEtcd, type EtcdServer } from '../support/etcd-server.ts';
 import { startProxy, type TcpProxy } from '../support/tcp-proxy.ts';
@@ -129,21 +129,21 @@ test('a deletion between the list and the watch, in the very revision that is co
     ['between/kept', '1'],
   ]);
   const { connection } = resolveClient(client);
-  const compactedBeforeWatch = (link: Link): Link => ({
-    ...link,
+  const compactedBeforeWatch = (member: Member): Member => ({
+    ...member,
     watch$: (request) =>
       from(etcd.range('between/')).pipe(
         concatMap(async (present) => {
           if ('between/deleted' in present) await etcd.compact(await etcd.delete('between/deleted'));
         }),
-        concatMap(() => link.watch$(request)),
+        concatMap(() => member.watch$(request)),
       ),
   });
-  const link$ = connection.link$.pipe(
-    map((state) => (state.status === 'up' ? { ...state, link: compactedBeforeWatch(state.link) } : state)),
+  const member$ = connection.member$.pipe(
+    map((state) => (state.status === 'up' ? { ...state, member: compactedBeforeWatch(state.member) } : state)),
   );
   const followed = end.follow(
-    followRange$<string>({ link$ }, prefixRange('prefix', 'between/', new Uint8Array(0)), {}),
+    watchRange$<string>({ member$ }, prefixRange('prefix', 'between/', new Uint8Array(0)), {}),
   );
   await followed.holds({ 'between/kept': '1' });
   expect(followed.snapshots.map(({ size }) => size)).toEqual([2, 1]);

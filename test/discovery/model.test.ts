@@ -3,8 +3,8 @@ import { VirtualTimeScheduler, type Subscription } from 'rxjs';
 import { expect, test } from 'vitest';
 import type { PrefixState } from '../../src/discovery/prefix-state.ts';
 import type { Snapshot } from '../../src/discovery/snapshot.ts';
-import { followRange$ } from '../../src/discovery/follow-range.ts';
-import type { WatchRequest, WireEntry } from '../../src/etcd/link.ts';
+import { watchRange$ } from '../../src/discovery/watch-range.ts';
+import type { WatchRequest, WireEntry } from '../../src/etcd/member.ts';
 import { FakeEtcd } from './fake-etcd.ts';
 
 type Op =
@@ -69,7 +69,7 @@ class Run {
     this.#states = [];
     this.#snapshots = [];
     this.#summed = false;
-    this.#subscription = followRange$<string>(
+    this.#subscription = watchRange$<string>(
       this.etcd.connection,
       { key: Uint8Array.of(107), rangeEnd: Uint8Array.of(108), namespaceBytes: 0 },
       { scheduler: this.#scheduler, random: () => 0.5 },
@@ -156,7 +156,7 @@ class Run {
   /** Everything is answered: then the last state is the truth, and every change was told. */
   settle(): void {
     const { etcd } = this;
-    if (etcd.link === undefined) etcd.up();
+    if (etcd.member === undefined) etcd.up();
     for (let round = 0; round < 200; round++) {
       this.#advance(2000);
       for (const call of [...etcd.calls]) call.answer();

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { SnapshotEntry } from '../../src/discovery/snapshot-entry.ts';
-import type { WireEntry } from '../../src/etcd/link.ts';
+import type { WireEntry } from '../../src/etcd/member.ts';
 
 const lease64 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
 

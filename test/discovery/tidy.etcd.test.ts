@@ -83,7 +83,7 @@ test('10 000 subscriptions come and go, at every moment of their lives, and noth
 
 test('1000 subscriptions, each the only one, and nothing is left, although the connection stays', async () => {
   const client = end.client(server.clientUrl);
-  const held = resolveClient(client).connection.link$.subscribe();
+  const held = resolveClient(client).connection.member$.subscribe();
   end.add(() => {
     held.unsubscribe();
   });

@@ -7,12 +7,12 @@ import { grpcError } from './fakes.ts';
 // https://github.com/etcd-io/etcd/blob/main/api/v3rpc/rpctypes/error.go
 test.each([
   [9, 'etcdserver: not leader', 'busy'],
-  [14, 'etcdserver: no leader', 'link'],
+  [14, 'etcdserver: no leader', 'connection'],
   [14, 'etcdserver: leader changed', 'busy'],
-  [14, 'etcdserver: request timed out', 'link'],
-  [14, 'etcdserver: request timed out, possibly due to connection lost', 'link'],
-  [14, 'etcdserver: server stopped', 'link'],
-  [14, 'etcdserver: rpc not supported for learner', 'link'],
+  [14, 'etcdserver: request timed out', 'connection'],
+  [14, 'etcdserver: request timed out, possibly due to connection lost', 'connection'],
+  [14, 'etcdserver: server stopped', 'connection'],
+  [14, 'etcdserver: rpc not supported for learner', 'connection'],
   [8, 'etcdserver: too many requests', 'busy'],
   [8, 'etcdserver: mvcc: database space exceeded', 'busy'],
   [11, 'etcdserver: mvcc: required revision has been compacted', 'compacted'],
@@ -26,11 +26,11 @@ test.each([
   [7, 'etcdserver: permission denied', 'permission-denied'],
   [3, 'etcdserver: key is not provided', 'invalid-request'],
   [11, 'etcdserver: too large lease TTL', 'invalid-request'],
-  [1, 'Cancelled on client', 'link'],
-  [4, 'Deadline exceeded', 'link'],
-  [2, 'Stream removed', 'link'],
-  [14, 'No connection established. Last error: connect EACCES /run/etcd.sock: permission denied', 'link'],
-  [14, 'unavailable: the authentication failed of a proxy', 'link'],
+  [1, 'Cancelled on client', 'connection'],
+  [4, 'Deadline exceeded', 'connection'],
+  [2, 'Stream removed', 'connection'],
+  [14, 'No connection established. Last error: connect EACCES /run/etcd.sock: permission denied', 'connection'],
+  [14, 'unavailable: the authentication failed of a proxy', 'connection'],
 ])('status %i, "%s" is of the kind %s', (code, details, kind) => {
   expect(toFault(grpcError(code, details)).kind).toBe(kind);
 });
@@ -47,7 +47,7 @@ test.each([
   { code: '14' },
 ])('whatever was thrown (%#) becomes a fault, and does not throw anew', (thrown) => {
   const fault = toFault(thrown);
-  expect(fault.kind).toBe('link');
+  expect(fault.kind).toBe('connection');
   expect(typeof fault.message).toBe('string');
   expect(fatalError(fault)).toBeUndefined();
 });

@@ -2,7 +2,7 @@ import { VirtualTimeScheduler } from 'rxjs';
 import { expect, test } from 'vitest';
 import { keepAliveStream } from '../../src/etcd/keepalive-stream.ts';
 import type { EtcdFault } from '../../src/etcd/faults.ts';
-import type { Renewal } from '../../src/etcd/link.ts';
+import type { Renewal } from '../../src/etcd/member.ts';
 import { fakeDuplex, type FakeDuplex } from './fakes.ts';
 
 function streamOf(scheduler: VirtualTimeScheduler) {
@@ -97,7 +97,7 @@ test('a member that answers no renewal is given up in time to renew at another o
   until(9000);
   expect(faults).toEqual([]);
   until(14_000);
-  expect(faults.map(({ kind }) => kind)).toEqual(['link']);
+  expect(faults.map(({ kind }) => kind)).toEqual(['connection']);
   // The last answered renewal was sent at 6400 ms: there is time left.
   expect(scheduler.now()).toBeLessThan(6400 + 10_000);
 });

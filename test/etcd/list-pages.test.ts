@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { Observable, of } from 'rxjs';
 import { expect, test } from 'vitest';
 import { prefixEnd } from '../../src/etcd/keys.ts';
-import type { KeyRange } from '../../src/etcd/link.ts';
+import type { KeyRange } from '../../src/etcd/member.ts';
 import { listPages$, type RangeCall } from '../../src/etcd/list-pages.ts';
 import type { RangeResponse } from '../../src/etcd/wire/messages.ts';
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { throwError, type Subscription } from 'rxjs';
 import { expect, test } from 'vitest';
 import type { EtcdFault } from '../../src/etcd/faults.ts';
-import type { WatchMessage, WatchRequest, WireEvent } from '../../src/etcd/link.ts';
+import type { WatchMessage, WatchRequest, WireEvent } from '../../src/etcd/member.ts';
 import { watchStream } from '../../src/etcd/watch-stream.ts';
 import type { WatchResponse } from '../../src/etcd/wire/messages.ts';
 import { fakeDuplex, type FakeDuplex } from './fakes.ts';
@@ -150,7 +150,8 @@ class Run {
       case 'finish': {
         if (duplex === undefined || duplex.cancelled) break;
         this.#failures += 1;
-        for (const { id } of this.#open.filter((other) => other.duplex === duplex)) this.#expectEnd(duplex, id, 'link');
+        for (const { id } of this.#open.filter((other) => other.duplex === duplex))
+          this.#expectEnd(duplex, id, 'connection');
         if (step.do === 'finish') duplex.finish();
         else duplex.fail(Object.assign(new Error('14 UNAVAILABLE'), { code: 14 }));
         break;

@@ -18,7 +18,15 @@ import {
   type SchedulerLike,
 } from 'rxjs';
 import { EtcdFault } from '../../src/etcd/faults.ts';
-import type { Connection, Link, LinkState, Renewal, TxnRequest, WireEntry, WireEvent } from '../../src/etcd/link.ts';
+import type {
+  Connection,
+  Member,
+  ConnectionState,
+  Renewal,
+  TxnRequest,
+  WireEntry,
+  WireEvent,
+} from '../../src/etcd/member.ts';
 
 export interface FakeEtcd {
   readonly connection: Connection;
@@ -33,7 +41,7 @@ export interface FakeEtcd {
   stuckMs: number;
   /** How many subscribe to the connection. */
   users: number;
-  /** Loses the connection: every call and stream of the link fails. */
+  /** Loses the connection: every call and stream of the member fails. */
   down(): void;
   up(): void;
   /** Answers are lost, requests are not. */
@@ -51,7 +59,7 @@ export interface FakeEtcd {
 
 /** A model of etcd behind the interface that `registration/` speaks through, in a scheduler's time. */
 export function fakeEtcd(scheduler: SchedulerLike, latencyMs = 1): FakeEtcd {
-  const states = new ReplaySubject<LinkState>(1);
+  const states = new ReplaySubject<ConnectionState>(1);
   const events = new ReplaySubject<WireEvent>(Infinity);
   let broken = new Subject<never>();
   const stuck: (() => Observable<unknown>)[] = [];
@@ -78,14 +86,14 @@ export function fakeEtcd(scheduler: SchedulerLike, latencyMs = 1): FakeEtcd {
     apply({ type: 'delete', key, value: new Uint8Array(), lease: '0', modRevision: fake.revision, createRevision: 0 });
   };
 
-  const link$ = new Observable<LinkState>((subscriber) => {
+  const member$ = new Observable<ConnectionState>((subscriber) => {
     fake.users += 1;
     subscriber.add(() => (fake.users -= 1));
     return states.subscribe(subscriber);
   });
 
   const fake: FakeEtcd = {
-    connection: { link$, lastingLink$: link$ },
+    connection: { member$, drainingMember$: member$ },
     calls: [],
     leases: new Map(),
     store: new Map(),
@@ -98,7 +106,7 @@ export function fakeEtcd(scheduler: SchedulerLike, latencyMs = 1): FakeEtcd {
     answersAgeMs: 0,
     grantFaults: [],
     down() {
-      const cause = new EtcdFault('link', 'cut');
+      const cause = new EtcdFault('connection', 'cut');
       const failing = broken;
       broken = new Subject();
       states.next({ status: 'down', attempt: 1, cause });
@@ -107,7 +115,7 @@ export function fakeEtcd(scheduler: SchedulerLike, latencyMs = 1): FakeEtcd {
     up() {
       fake.mute = false;
       fake.frozen = false;
-      states.next({ status: 'up', link: newLink() });
+      states.next({ status: 'up', member: newMember() });
       const late = stuck.splice(0);
       timer(fake.stuckMs, scheduler)
         .pipe(concatMap(() => merge(...late.map((act) => defer(act).pipe(catchError(() => EMPTY))))))
@@ -129,7 +137,7 @@ export function fakeEtcd(scheduler: SchedulerLike, latencyMs = 1): FakeEtcd {
   };
   return fake;
 
-  function newLink(): Link {
+  function newMember(): Member {
     const failure$ = broken;
     /** A call: its way to the server and back, each of which a fault can cut off. */
     const call$ = <R>(name: string, act: () => Observable<R>): Observable<R> =>
@@ -197,7 +205,7 @@ export function fakeEtcd(scheduler: SchedulerLike, latencyMs = 1): FakeEtcd {
     };
   }
 
-  function txn$(request: TxnRequest): ReturnType<Link['txn$']> {
+  function txn$(request: TxnRequest): ReturnType<Member['txn$']> {
     const holds = request.when.every(({ key, target, equals }) => {
       const entry = fake.store.get(text(key));
       const actual = { create: entry?.createRevision ?? 0, mod: entry?.modRevision ?? 0, lease: entry?.lease ?? '0' }[

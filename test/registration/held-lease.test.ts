@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from 'vitest';
 import { Observable, Subject, VirtualTimeScheduler, map } from 'rxjs';
 import { EtcdFault } from '../../src/etcd/faults.ts';
-import type { Link } from '../../src/etcd/link.ts';
+import type { Member } from '../../src/etcd/member.ts';
 import { HeldLease } from '../../src/registration/held-lease.ts';
 import type { LeaseState } from '../../src/registration/lease-state.ts';
 import { fakeEtcd, seeded, type FakeEtcd } from './fake-connection.ts';
@@ -260,7 +260,7 @@ test('a thousand leases lost together do not come back in the same instant', () 
 
 type GrantAnswer = { readonly leaseId: string; readonly ttlSeconds: number };
 
-/** Grants are answered by the test, also on a link that is gone: what is under way there is not cancelled. */
+/** Grants are answered by the test, also on a member that is gone: what is under way there is not cancelled. */
 function answeredByHand(): Subject<GrantAnswer>[] {
   const grants: Subject<GrantAnswer>[] = [];
   const grant$ = (): Subject<GrantAnswer> => {
@@ -268,10 +268,10 @@ function answeredByHand(): Subject<GrantAnswer>[] {
     grants.push(answer);
     return answer;
   };
-  const link$ = etcd.connection.link$.pipe(
-    map((state) => (state.status === 'up' ? { ...state, link: { ...state.link, grant$ } } : state)),
+  const member$ = etcd.connection.member$.pipe(
+    map((state) => (state.status === 'up' ? { ...state, member: { ...state.member, grant$ } } : state)),
   );
-  Object.assign(etcd, { connection: { link$, lastingLink$: link$ } });
+  Object.assign(etcd, { connection: { member$, drainingMember$: member$ } });
   return grants;
 }
 
@@ -308,16 +308,16 @@ test('an earlier grant is answered while a later one is under way: a revoke wait
 
 test('rechecked in answer to a renewal that came at once: renewed once, and not by the former renewals as well', () => {
   let renewing = 0;
-  const keepAlive$: Link['keepAlive$'] = (_, ttlSeconds) =>
+  const keepAlive$: Member['keepAlive$'] = (_, ttlSeconds) =>
     new Observable((subscriber) => {
       renewing += 1;
       subscriber.add(() => (renewing -= 1));
       subscriber.next({ ttlSeconds: ttlSeconds + 1, sentAtMs: time.now(), lateMs: 0 });
     });
-  const link$ = etcd.connection.link$.pipe(
-    map((state) => (state.status === 'up' ? { ...state, link: { ...state.link, keepAlive$ } } : state)),
+  const member$ = etcd.connection.member$.pipe(
+    map((state) => (state.status === 'up' ? { ...state, member: { ...state.member, keepAlive$ } } : state)),
   );
-  Object.assign(etcd, { connection: { link$, lastingLink$: link$ } });
+  Object.assign(etcd, { connection: { member$, drainingMember$: member$ } });
   let rechecks = 0;
   const held = started(9, seeded(), (lease) => {
     if (lease.status === 'granted' && lease.ttlSeconds > 9 && rechecks++ < 1) held.recheck();

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { type Observable, Subject, type Subscription, VirtualTimeScheduler, map, merge, of, throwError } from 'rxjs';
 import { text } from '../../src/codecs/text.ts';
 import { EtcdFault } from '../../src/etcd/faults.ts';
-import type { Connection, Link } from '../../src/etcd/link.ts';
+import type { Connection, Member } from '../../src/etcd/member.ts';
 import type { RegistrationState } from '../../src/registration/registration-state.ts';
 import { HeldKeys, type KeyHolder } from '../../src/registration/held-keys.ts';
 import { registration$, type RegistrationOptions } from '../../src/registration/registration.ts';
@@ -15,17 +15,17 @@ interface World {
   advance(ms: number): void;
 }
 
-/** A registration over links that a test makes worse. */
+/** A registration over members that a test makes worse. */
 function world(
   more: Partial<RegistrationOptions<string>>,
-  { names = ['a'], worse = (link: Link): Partial<Link> => link, latencyMs = 1 } = {},
+  { names = ['a'], worse = (member: Member): Partial<Member> => member, latencyMs = 1 } = {},
 ): World {
   const time = new VirtualTimeScheduler(undefined, Infinity);
   const etcd = fakeEtcd(time, latencyMs);
-  const link$ = etcd.connection.link$.pipe(
-    map((state) => (state.status === 'up' ? { ...state, link: { ...state.link, ...worse(state.link) } } : state)),
+  const member$ = etcd.connection.member$.pipe(
+    map((state) => (state.status === 'up' ? { ...state, member: { ...state.member, ...worse(state.member) } } : state)),
   );
-  const connection: Connection = { link$, lastingLink$: link$ };
+  const connection: Connection = { member$, drainingMember$: member$ };
   const states: RegistrationState[] = [];
   const created: World = {
     etcd,
@@ -65,7 +65,7 @@ test('the watch is lost in the pause after a takeover: what is stood by for is s
     let broken = new Subject<never>();
     const here = world(
       { onConflict: 'wait', random: seeded(seed * 7_000_000) },
-      { worse: (link) => ({ watch$: (request) => merge(link.watch$(request), broken) }) },
+      { worse: (member) => ({ watch$: (request) => merge(member.watch$(request), broken) }) },
     );
     here.advance(100);
     here.etcd.put('a', 'foreign', 'other');
@@ -151,14 +151,14 @@ test('let go after the watch was lost twice in short order, with a write in betw
     return subscription;
   };
   const watches: Subject<never>[] = [];
-  const link = {
+  const member = {
     txn$: () => of({ succeeded: true, revision: 7, results: [] }),
     watch$: () => {
       const watch = new Subject<never>();
       watches.push(watch);
       return watch;
     },
-  } satisfies Partial<Link>;
+  } satisfies Partial<Member>;
   const holder: KeyHolder<string> = {
     memory: { everHeld: false, repairs: 0, disturbedAtMs: -Infinity, formerLease: undefined },
     onKeyState: () => undefined,
@@ -167,7 +167,7 @@ test('let go after the watch was lost twice in short order, with a write in betw
   };
   const policy = { onConflict: 'replace', confirm: 'write', scheduler: time, random: seeded() } as const;
   const keys = [{ name: 'a', bytes: Buffer.from('a'), namespaceBytes: 0 }];
-  const held = new HeldKeys<string>(link as Partial<Link> as Link, '1', { ...policy, keys }, holder);
+  const held = new HeldKeys<string>(member as Partial<Member> as Member, '1', { ...policy, keys }, holder);
   for (const value of ['one', 'another']) {
     held.want({ status: 'present', values: [value], bytes: [Buffer.from(value)] });
     watches.at(-1)?.error(new EtcdFault('busy', 'cancelled'));

@@ -30,7 +30,7 @@ describe('withinStaleness', () => {
     });
   });
 
-  it('counts from when the knowledge was true, also when that was before it began', () => {
+  it('counts from when the snapshot was true, also when that was before it began', () => {
     marbles(({ cold, expectObservable }) => {
       const source = cold('p-s------', { p: pending(), s: stale('a', -3) });
       expectObservable(source.pipe(withinStaleness(4), map(shown))).toBe(

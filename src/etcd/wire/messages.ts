@@ -1,5 +1,5 @@
 import { EtcdFault } from '../faults.ts';
-import type { WireEntry, WireEvent } from '../link.ts';
+import type { WireEntry, WireEvent } from '../member.ts';
 
 /**
  * A watch response, read as far as to know whose it is. Its events wait until the watcher says how much of each key
@@ -48,8 +48,8 @@ export interface WireFormat {
   keepAliveResponse(bytes: Buffer): KeepAliveResponse;
 }
 
-/** The fault for bytes that are no answer: it speaks against whoever sent them, so against the link. */
+/** The fault for bytes that are no answer: it speaks against whoever sent them, so against the member. */
 export function unreadable(what: string, error: unknown): EtcdFault {
   const reason = error instanceof Error ? error.message : String(error);
-  return new EtcdFault('link', `the member sent a ${what} that cannot be read: ${reason}`, { cause: error });
+  return new EtcdFault('connection', `the member sent a ${what} that cannot be read: ${reason}`, { cause: error });
 }

@@ -1,5 +1,5 @@
 import { decodeKeyAt } from '../keys.ts';
-import type { WireEntry, WireEvent } from '../link.ts';
+import type { WireEntry, WireEvent } from '../member.ts';
 import type { KeepAliveResponse, RangeResponse, WatchResponse, WireFormat } from './messages.ts';
 import { WireReader } from './reader.ts';
 

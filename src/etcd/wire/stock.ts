@@ -1,5 +1,5 @@
 import { decodeKey } from '../keys.ts';
-import type { WireEntry, WireEvent } from '../link.ts';
+import type { WireEntry, WireEvent } from '../member.ts';
 import type { MethodDefinition } from '../rpc.ts';
 import type { WireFormat } from './messages.ts';
 

@@ -1,8 +1,8 @@
 import { Etcd3 } from 'etcd3';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { clientParts, membersOf } from '../../../src/etcd/etcd3-client.ts';
-import type { WireEntry, WireEvent } from '../../../src/etcd/link.ts';
+import { clientParts, endpointsOf } from '../../../src/etcd/etcd3-client.ts';
+import type { WireEntry, WireEvent } from '../../../src/etcd/member.ts';
 import type { RangeResponse, WatchResponse } from '../../../src/etcd/wire/messages.ts';
 import { ownFormat } from '../../../src/etcd/wire/own.ts';
 import { stockFormat } from '../../../src/etcd/wire/stock.ts';
@@ -15,7 +15,7 @@ const stockMethod = methods.leaseKeepAlive as unknown as { requestDeserialize(by
 
 function stockMethods(): Parameters<typeof stockFormat>[0] {
   const etcd = new Etcd3({ hosts: 'http://127.0.0.1:1' });
-  const { client, methods } = (membersOf(clientParts(etcd).pool)[0] as ReturnType<typeof membersOf>[0]).connect({});
+  const { client, methods } = (endpointsOf(clientParts(etcd).pool)[0] as ReturnType<typeof endpointsOf>[0]).connect({});
   client.close();
   etcd.close();
   return methods;

@@ -2,20 +2,20 @@ import { asyncScheduler, defer, startWith, switchMap, type Observable } from 'rx
 import type { Codec } from '../codecs/codec.ts';
 import { text } from '../codecs/text.ts';
 import { invalidArgument } from '../errors.ts';
-import type { Connection, KeyRange } from '../etcd/link.ts';
-import { Knowledge } from './knowledge.ts';
+import type { Connection, KeyRange } from '../etcd/member.ts';
+import { PrefixCache } from './prefix-cache.ts';
 import type { PrefixState } from './prefix-state.ts';
-import { session$ } from './session.ts';
+import { listAndWatch$ } from './list-and-watch.ts';
 import type { WatchPrefixOptions } from './watch-prefix-options.ts';
 
 /**
  * A range of keys followed over a connection: what every watch of this library is made of.
  *
- * What is known of the range outlives any one link: each link that comes up gets a session, which begins where
+ * What is known of the range outlives any one member: each member that comes up gets a session, which begins where
  * the one before had to stop.
  */
-export function followRange$<T>(
-  connection: Pick<Connection, 'link$'>,
+export function watchRange$<T>(
+  connection: Pick<Connection, 'member$'>,
   range: KeyRange,
   options: WatchPrefixOptions<T>,
 ): Observable<PrefixState<T>> {
@@ -32,12 +32,12 @@ export function followRange$<T>(
   if (typeof codec.decode !== 'function') throw invalidArgument('options.codec', 'a codec with decode()', codec);
 
   return defer(() => {
-    const knowledge = new Knowledge<T>({ codec, maxRetries, scheduler, onRejected });
-    return connection.link$.pipe(
+    const cache = new PrefixCache<T>({ codec, maxRetries, scheduler, onRejected });
+    return connection.member$.pipe(
       switchMap((state) =>
         state.status === 'up'
-          ? session$({ link: state.link, range, knowledge, scheduler, random })
-          : knowledge.troubled$(state.cause),
+          ? listAndWatch$({ member: state.member, range, cache, scheduler, random })
+          : cache.troubled$(state.cause),
       ),
       startWith<PrefixState<T>>({ status: 'pending', attempt: 0, listed: 0 }),
     );

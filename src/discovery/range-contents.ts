@@ -2,12 +2,12 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Codec } from '../codecs/codec.ts';
 import { TEXT } from '../codecs/text.ts';
 import { RxEtcdError, reasonOf } from '../errors.ts';
-import type { Fingerprint, WireEntry, WireEvent } from '../etcd/link.ts';
+import type { Fingerprint, WireEntry, WireEvent } from '../etcd/member.ts';
 import { SnapshotEntry } from './snapshot-entry.ts';
 import { Snapshot, type EntryChange } from './snapshot.ts';
 
 /** What etcd holds under a prefix, as far as it has been told: decoded, and with what a resume needs. */
-export interface PrefixContents<T> {
+export interface RangeContents<T> {
   readonly snapshot: Snapshot<T>;
   /** Keys whose values could not be decoded. */
   readonly rejected: Snapshot<RxEtcdError>;
@@ -19,10 +19,10 @@ export interface PrefixContents<T> {
 
 /** The contents after whole revisions of events. Events already contained are left out. */
 export function applyEvents<T>(
-  contents: PrefixContents<T>,
+  contents: RangeContents<T>,
   events: readonly WireEvent[],
   codec: Codec<T>,
-): PrefixContents<T> {
+): RangeContents<T> {
   const last = events.at(-1);
   const isFresh = (event: WireEvent): boolean => event.modRevision > contents.position;
   if (last === undefined || !isFresh(last)) return contents;
@@ -37,7 +37,7 @@ export interface ListInProgress<T> {
   readonly size: number;
   add(page: readonly WireEntry[], revision: number): void;
   /** Of no use afterwards. */
-  done(): PrefixContents<T>;
+  done(): RangeContents<T>;
 }
 
 export function newList<T>(codec: Codec<T>): ListInProgress<T> {
@@ -86,11 +86,11 @@ function addTo<V>({ keys, entries }: ListRoom<V>, entry: WireEntry, value: V): v
  * find; without any difference the snapshot itself stays, unless `replaced`: then its revision counts anew.
  */
 export function replaceContents<T>(
-  known: PrefixContents<T>,
-  listed: PrefixContents<T>,
+  known: RangeContents<T>,
+  listed: RangeContents<T>,
   codec: Codec<T>,
   replaced: boolean,
-): PrefixContents<T> {
+): RangeContents<T> {
   if (replaced) return listed;
   return {
     snapshot: keepEqual(known.snapshot, listed.snapshot, (a, b) => sameValue(a, b, codec)),
@@ -104,7 +104,7 @@ export function replaceContents<T>(
  * Whether the server's answer fits these contents: the same count, the same newest entry, and where the answer has
  * them the same keys, written at the same revisions under the same leases. O(n).
  */
-export function fits<T>(contents: PrefixContents<T>, answer: Fingerprint, codec: Codec<T>): boolean {
+export function fits<T>(contents: RangeContents<T>, answer: Fingerprint, codec: Codec<T>): boolean {
   const { snapshot, rejected, skipped } = contents;
   const all: readonly Snapshot<unknown>[] = [snapshot, rejected, skipped];
   if (answer.count !== all.reduce((count, part) => count + part.size, 0)) return false;
@@ -125,11 +125,11 @@ export function fits<T>(contents: PrefixContents<T>, answer: Fingerprint, codec:
 }
 
 function change<T>(
-  contents: PrefixContents<T>,
+  contents: RangeContents<T>,
   events: readonly WireEvent[],
   revision: number,
   codec: Codec<T>,
-): PrefixContents<T> {
+): RangeContents<T> {
   const instances = Snapshot.draft(contents.snapshot);
   const rejected = Snapshot.draft(contents.rejected);
   const skipped = Snapshot.draft(contents.skipped);

@@ -1,6 +1,6 @@
 import { VirtualTimeScheduler } from 'rxjs';
 import { expect, test } from 'vitest';
-import { followRange$ } from '../../src/discovery/follow-range.ts';
+import { watchRange$ } from '../../src/discovery/watch-range.ts';
 import type { PrefixState } from '../../src/discovery/prefix-state.ts';
 import { FakeEtcd } from './fake-etcd.ts';
 
@@ -8,7 +8,7 @@ const range = { key: Uint8Array.of(107), rangeEnd: Uint8Array.of(108), namespace
 
 function follow(etcd: FakeEtcd, scheduler: VirtualTimeScheduler): PrefixState<string>[] {
   const states: PrefixState<string>[] = [];
-  followRange$<string>(etcd.connection, range, { scheduler, random: () => 0.5 }).subscribe((state) =>
+  watchRange$<string>(etcd.connection, range, { scheduler, random: () => 0.5 }).subscribe((state) =>
     states.push(state),
   );
   return states;

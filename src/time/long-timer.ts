@@ -1,5 +1,5 @@
 import { concatMap, timer, type Observable, type SchedulerLike } from 'rxjs';
-import { LONGEST_TIMER_MS } from '../etcd/alarm-clock.ts';
+import { LONGEST_TIMER_MS } from './durations.ts';
 
 /** RxJS's `timer` for any delay: a TTL may be of months. */
 export function longTimer$(delayMs: number, scheduler: SchedulerLike): Observable<unknown> {

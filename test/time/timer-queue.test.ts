@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
 import { VirtualTimeScheduler, type SchedulerAction, type Subscription } from 'rxjs';
-import { AlarmClock, alarmClockOf, type Alarm } from '../../src/etcd/alarm-clock.ts';
+import { TimerQueue, timerQueueOf, type QueuedTimer } from '../../src/time/timer-queue.ts';
 
 // Node runs a timer with a longer delay at once.
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -27,21 +27,21 @@ class Timers extends VirtualTimeScheduler {
 }
 
 let time: Timers;
-let clock: AlarmClock;
-/** Who rang, and when. */
-let rung: [name: string, atMs: number][];
+let clock: TimerQueue;
+/** Who fired, and when. */
+let fired: [name: string, atMs: number][];
 
 beforeEach(() => {
   time = new Timers();
-  clock = new AlarmClock(time);
-  rung = [];
+  clock = new TimerQueue(time);
+  fired = [];
 });
 
-function alarm(name: string, onRing: () => void = () => undefined): Alarm {
+function timer(name: string, onRing: () => void = () => undefined): QueuedTimer {
   return {
-    ringsAtMs: undefined,
-    ring: () => {
-      rung.push([name, time.now()]);
+    dueMs: undefined,
+    fire: () => {
+      fired.push([name, time.now()]);
       onRing();
     },
   };
@@ -53,7 +53,7 @@ function runTo(atMs: number): void {
   time.frame = atMs;
 }
 
-test('alarms ring once, each at its time, however they were set', () => {
+test('timers fire once, each at its time, however they were set', () => {
   for (const [name, delayMs] of [
     ['c', 30],
     ['a', 10],
@@ -62,9 +62,9 @@ test('alarms ring once, each at its time, however they were set', () => {
     ['at once', 0],
     ['past', -5],
   ] as const)
-    clock.set(alarm(name), delayMs);
+    clock.set(timer(name), delayMs);
   runTo(1000);
-  expect(rung).toEqual([
+  expect(fired).toEqual([
     ['at once', 0],
     ['past', 0],
     ['a', 10],
@@ -74,58 +74,58 @@ test('alarms ring once, each at its time, however they were set', () => {
   ]);
 });
 
-test('one timer for all of them, and none when the last was cancelled or has rung', () => {
-  const alarms = Array.from({ length: 100 }, (_, index) => alarm(String(index)));
-  for (const [index, each] of alarms.entries()) clock.set(each, 1000 - index);
+test('one timer for all of them, and none when the last was cancelled or has fired', () => {
+  const timers = Array.from({ length: 100 }, (_, index) => timer(String(index)));
+  for (const [index, each] of timers.entries()) clock.set(each, 1000 - index);
   expect(time.running).toBe(1);
-  for (const each of alarms) clock.cancel(each);
+  for (const each of timers) clock.cancel(each);
   expect(time.running).toBe(0);
-  clock.set(alarm('last'), 10);
+  clock.set(timer('last'), 10);
   runTo(2000);
-  expect(rung).toEqual([['last', 10]]);
+  expect(fired).toEqual([['last', 10]]);
   expect(time.running).toBe(0);
 });
 
-test('cancelled, it does not ring; set anew, it rings at its new time alone', () => {
-  const [cancelled, later, earlier] = [alarm('cancelled'), alarm('later'), alarm('earlier')];
+test('cancelled, it does not fire; set anew, it fires at its new time alone', () => {
+  const [cancelled, later, earlier] = [timer('cancelled'), timer('later'), timer('earlier')];
   for (const each of [cancelled, later, earlier]) clock.set(each, 50);
   clock.cancel(cancelled);
   clock.cancel(cancelled);
   clock.set(later, 80);
   clock.set(earlier, 20);
-  expect([cancelled.ringsAtMs, later.ringsAtMs, earlier.ringsAtMs]).toEqual([undefined, 80, 20]);
+  expect([cancelled.dueMs, later.dueMs, earlier.dueMs]).toEqual([undefined, 80, 20]);
   runTo(1000);
-  expect(rung).toEqual([
+  expect(fired).toEqual([
     ['earlier', 20],
     ['later', 80],
   ]);
-  expect([later.ringsAtMs, earlier.ringsAtMs]).toEqual([undefined, undefined]);
+  expect([later.dueMs, earlier.dueMs]).toEqual([undefined, undefined]);
 });
 
-test('one cancelled by another that rings at the same time does not ring', () => {
-  const second = alarm('second');
+test('one cancelled by another that fires at the same time does not fire', () => {
+  const second = timer('second');
   clock.set(
-    alarm('first', () => {
+    timer('first', () => {
       clock.cancel(second);
     }),
     10,
   );
   clock.set(second, 10);
   runTo(1000);
-  expect(rung).toEqual([['first', 10]]);
+  expect(fired).toEqual([['first', 10]]);
   expect(time.running).toBe(0);
 });
 
-test('one that sets itself, or one that was to ring with it, has it ring another time: there is an end', () => {
-  const second = alarm('second');
-  const first = alarm('first', () => {
+test('one that sets itself, or one that was to fire with it, has it fire another time: there is an end', () => {
+  const second = timer('second');
+  const first = timer('first', () => {
     clock.set(second, 0);
-    if (rung.length < 5) clock.set(first, 0);
+    if (fired.length < 5) clock.set(first, 0);
   });
   clock.set(first, 10);
   clock.set(second, 10);
   runTo(1000);
-  expect(rung).toEqual([
+  expect(fired).toEqual([
     ['first', 10],
     ['second', 11],
     ['first', 11],
@@ -135,88 +135,88 @@ test('one that sets itself, or one that was to ring with it, has it ring another
   ]);
 });
 
-test('one that throws neither keeps the others from ringing nor rings again', async () => {
+test('one that throws neither keeps the others from firing nor fires again', async () => {
   const { config } = await import('rxjs');
   const reported = new Promise((resolve) => (config.onUnhandledError = resolve));
   const mistake = new Error('a mistake');
-  clock.set(alarm('before'), 10);
+  clock.set(timer('before'), 10);
   clock.set(
-    alarm('throws', () => {
+    timer('throws', () => {
       throw mistake;
     }),
     10,
   );
-  clock.set(alarm('after'), 10);
-  clock.set(alarm('later'), 20);
+  clock.set(timer('after'), 10);
+  clock.set(timer('later'), 20);
   runTo(1000);
-  expect(rung.map(([name]) => name)).toEqual(['before', 'throws', 'after', 'later']);
+  expect(fired.map(([name]) => name)).toEqual(['before', 'throws', 'after', 'later']);
   expect(await reported).toBe(mistake);
   config.onUnhandledError = null;
   expect(time.running).toBe(0);
 });
 
-test('those that may be late ring together, none too early and none later than it may', () => {
+test('those that may be late fire together, none too early and none later than it may', () => {
   const due = new Map<string, number>();
   for (let index = 0; index < 200; index++) {
     const delayMs = 3000 + index * 1.7;
     due.set(String(index), delayMs);
-    clock.set(alarm(String(index)), delayMs, 200);
+    clock.set(timer(String(index)), delayMs, 200);
   }
   runTo(10_000);
-  expect(rung).toHaveLength(200);
-  for (const [name, atMs] of rung) {
+  expect(fired).toHaveLength(200);
+  for (const [name, atMs] of fired) {
     expect(atMs).toBeGreaterThanOrEqual(due.get(name) ?? NaN);
     expect(atMs).toBeLessThanOrEqual((due.get(name) ?? NaN) + 200);
   }
-  expect(new Set(rung.map(([, atMs]) => atMs)).size).toBeLessThanOrEqual(4);
+  expect(new Set(fired.map(([, atMs]) => atMs)).size).toBeLessThanOrEqual(4);
 });
 
-test('a clock of fractions, whose timers run a little early: none rings before its time', () => {
-  const early = new AlarmClock(time, () => time.frame - 0.4);
-  const one = alarm('one');
+test('a clock of fractions, whose timers run a little early: none fires before its time', () => {
+  const early = new TimerQueue(time, () => time.frame - 0.4);
+  const one = timer('one');
   early.set(one, 10.3);
-  expect(one.ringsAtMs).toBe(10);
+  expect(one.dueMs).toBe(10);
   for (let atMs = 0; atMs < 20; atMs++) {
     runTo(atMs);
-    if (atMs - 0.4 < 9.9) expect(rung).toEqual([]);
+    if (atMs - 0.4 < 9.9) expect(fired).toEqual([]);
   }
-  expect(rung).toHaveLength(1);
+  expect(fired).toHaveLength(1);
 });
 
-test('a delay of months sets no timer longer than there are, and the alarm rings at its end', () => {
+test('a delay of months sets no timer longer than there are, and the timer fires at its end', () => {
   const months = 100 * 86_400_000;
-  clock.set(alarm('rare'), months);
+  clock.set(timer('rare'), months);
   runTo(months - 1);
-  expect(rung).toEqual([]);
+  expect(fired).toEqual([]);
   runTo(months);
-  expect(rung).toEqual([['rare', months]]);
+  expect(fired).toEqual([['rare', months]]);
   expect(Math.max(...time.delays)).toBeLessThanOrEqual(LONGEST_TIMER_MS);
 });
 
 test('one clock for each scheduler', () => {
-  expect(alarmClockOf(time)).toBe(alarmClockOf(time));
-  expect(alarmClockOf(new Timers())).not.toBe(alarmClockOf(time));
+  expect(timerQueueOf(time)).toBe(timerQueueOf(time));
+  expect(timerQueueOf(new Timers())).not.toBe(timerQueueOf(time));
 });
 
-test('one that sets itself again each time it rings needs one timer for each ring, and no more', () => {
-  const one = alarm('one', () => {
+test('one that sets itself again each time it fires needs one timer for each fire, and no more', () => {
+  const one = timer('one', () => {
     clock.set(one, 100);
   });
   clock.set(one, 100);
   runTo(1000);
-  expect(rung).toHaveLength(10);
+  expect(fired).toHaveLength(10);
   expect(time.delays).toHaveLength(11);
   clock.cancel(one);
   expect(time.running).toBe(0);
 });
 
 test('two at one time, of which one sets itself and the other cancels that: no timer is left', () => {
-  const one = alarm('one', () => {
+  const one = timer('one', () => {
     clock.set(one, 100);
   });
   clock.set(one, 10);
   clock.set(
-    alarm('other', () => {
+    timer('other', () => {
       clock.cancel(one);
     }),
     10,
@@ -227,13 +227,13 @@ test('two at one time, of which one sets itself and the other cancels that: no t
 
 test('a clock that starts over, as the one of fake timers in a test does, delays nothing that is set then', () => {
   let startedMs = 0;
-  const restarting = new AlarmClock(time, () => time.frame - startedMs);
-  restarting.set(alarm('before'), 60_000);
+  const restarting = new TimerQueue(time, () => time.frame - startedMs);
+  restarting.set(timer('before'), 60_000);
   runTo(60_000);
   startedMs = 60_000;
-  restarting.set(alarm('after'), 10);
+  restarting.set(timer('after'), 10);
   runTo(60_010);
-  expect(rung).toEqual([
+  expect(fired).toEqual([
     ['before', 60_000],
     ['after', 60_010],
   ]);

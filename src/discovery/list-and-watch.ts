@@ -11,11 +11,11 @@ import {
   timer,
   type SchedulerLike,
 } from 'rxjs';
-import { MAX_DELAY_MS, backoffDelayMs } from '../etcd/backoff.ts';
+import { MAX_DELAY_MS, backoffDelayMs } from '../time/backoff.ts';
 import { EtcdFault, fatalError } from '../etcd/faults.ts';
-import type { KeyRange, Link, WireEvent } from '../etcd/link.ts';
-import type { Knowledge } from './knowledge.ts';
-import { fits, newList, type PrefixContents } from './prefix-contents.ts';
+import type { KeyRange, Member, WireEvent } from '../etcd/member.ts';
+import type { PrefixCache } from './prefix-cache.ts';
+import { fits, newList, type RangeContents } from './range-contents.ts';
 import type { PrefixState } from './prefix-state.ts';
 
 /**
@@ -24,35 +24,35 @@ import type { PrefixState } from './prefix-state.ts';
  */
 const PROOF_KEYS = 1000;
 
-export interface SessionOptions<T> {
-  readonly link: Link;
+export interface ListAndWatchOptions<T> {
+  readonly member: Member;
   readonly range: KeyRange;
-  readonly knowledge: Knowledge<T>;
+  readonly cache: PrefixCache<T>;
   readonly scheduler: SchedulerLike;
   readonly random: () => number;
 }
 
 /**
- * A range followed over one link: listed if need be, then watched; and again, after a delay, when that fails for
- * a reason that does not speak against the link. Never completes; fails with what retrying cannot cure.
+ * A range followed over one member: listed if need be, then watched; and again, after a delay, when that fails for
+ * a reason that does not speak against the member. Never completes; fails with what retrying cannot cure.
  */
-export function session$<T>({
-  link,
+export function listAndWatch$<T>({
+  member,
   range,
-  knowledge,
+  cache,
   scheduler,
   random,
-}: SessionOptions<T>): Observable<PrefixState<T>> {
+}: ListAndWatchOptions<T>): Observable<PrefixState<T>> {
   // A list, or a position, had on this very connection needs no proof.
-  let prove = knowledge.contents !== undefined;
+  let prove = cache.contents !== undefined;
   let compactedAtMs = -Infinity;
 
   const once$ = defer(() => {
-    if (knowledge.contents !== undefined) return watch$(link, range, knowledge, prove);
+    if (cache.contents !== undefined) return watch$(member, range, cache, prove);
     prove = false;
     return concat(
-      list$(link, range, knowledge),
-      defer(() => watch$(link, range, knowledge, false)),
+      list$(member, range, cache),
+      defer(() => watch$(member, range, cache, false)),
     );
   });
 
@@ -62,17 +62,17 @@ export function session$<T>({
     const fatal = fatalError(error);
     if (fatal !== undefined) return throwError(() => fatal);
     switch (error.kind) {
-      case 'link':
+      case 'connection':
       case 'token':
-        // The link is lost: its successor comes through link$, and the state with it. Should it not come, then
-        // asking the same link again is better than silence for ever.
+        // The member is lost: its successor comes through member$, and the state with it. Should it not come, then
+        // asking the same member again is better than silence for ever.
         return concat(
           timer(MAX_DELAY_MS, scheduler).pipe(ignoreElements()),
-          defer(() => knowledge.troubled$(error)),
+          defer(() => cache.troubled$(error)),
         );
       case 'compacted':
         // While it lists, a compaction is a failure like any other: the next list may be in time.
-        if (knowledge.contents === undefined) break;
+        if (cache.contents === undefined) break;
         prove = false;
         // Again so soon: the store is compacted faster than one can ask. Without a pause, asking would not end.
         return concat(
@@ -81,17 +81,17 @@ export function session$<T>({
             compactedAtMs = scheduler.now();
             return soon ? timer(backoffDelayMs(3, random), scheduler).pipe(ignoreElements()) : EMPTY;
           }),
-          skipCompacted$(link, range, knowledge),
+          skipCompacted$(member, range, cache),
         );
       case 'future-revision':
-        if (knowledge.contents === undefined) break;
-        knowledge.needsList('history-replaced');
+        if (cache.contents === undefined) break;
+        cache.needsList('history-replaced');
         return EMPTY;
       default:
     }
     return concat(
-      knowledge.troubled$(error),
-      defer(() => timer(backoffDelayMs(knowledge.failures, random), scheduler).pipe(ignoreElements())),
+      cache.troubled$(error),
+      defer(() => timer(backoffDelayMs(cache.failures, random), scheduler).pipe(ignoreElements())),
     );
   };
 
@@ -99,20 +99,20 @@ export function session$<T>({
 }
 
 /** Lists everything; then it is what is known. */
-function list$<T>(link: Link, range: KeyRange, knowledge: Knowledge<T>): Observable<PrefixState<T>> {
+function list$<T>(member: Member, range: KeyRange, cache: PrefixCache<T>): Observable<PrefixState<T>> {
   return new Observable<PrefixState<T>>((subscriber) => {
-    const list = newList(knowledge.codec);
-    return link.list$(range).subscribe({
+    const list = newList(cache.codec);
+    return member.list$(range).subscribe({
       next: ({ entries, revision }) => {
         list.add(entries, revision);
-        const state = knowledge.listing(list.size);
+        const state = cache.listing(list.size);
         if (state !== undefined) subscriber.next(state);
       },
       error: (error: unknown) => {
         subscriber.error(error);
       },
       complete: () => {
-        subscriber.next(knowledge.listed(list.done()));
+        subscriber.next(cache.listed(list.done()));
         subscriber.complete();
       },
     });
@@ -123,9 +123,9 @@ function list$<T>(link: Link, range: KeyRange, knowledge: Knowledge<T>): Observa
  * Watches on from what is known. With `prove`, the history is proven first to be the one it comes from: that is
  * asked beside the watch, and events are held back until it is answered. Completes when it is another one.
  */
-function watch$<T>(link: Link, range: KeyRange, knowledge: Knowledge<T>, prove: boolean): Observable<PrefixState<T>> {
+function watch$<T>(member: Member, range: KeyRange, cache: PrefixCache<T>, prove: boolean): Observable<PrefixState<T>> {
   return new Observable<PrefixState<T>>((subscriber) => {
-    const from = knowledge.contents as PrefixContents<T>;
+    const from = cache.contents as RangeContents<T>;
     let held: (readonly WireEvent[])[] | undefined = [];
     let created = false;
     let proven = !prove;
@@ -136,22 +136,22 @@ function watch$<T>(link: Link, range: KeyRange, knowledge: Knowledge<T>, prove: 
       if (!created || !proven || held === undefined) return;
       const backlog = held;
       held = undefined;
-      emit(knowledge.proven());
+      emit(cache.proven());
       for (const events of backlog) {
         // Whoever unsubscribes has heard enough.
-        if (!subscriber.closed) emit(knowledge.apply(events));
+        if (!subscriber.closed) emit(cache.apply(events));
       }
     };
     const error = (reason: unknown): void => {
       subscriber.error(reason);
     };
     subscriber.add(
-      link.watch$({ range, startRevision: from.position + 1, catchesUp: prove }).subscribe({
+      member.watch$({ range, startRevision: from.position + 1, catchesUp: prove }).subscribe({
         next: (message) => {
           if (message.type === 'created') {
             created = true;
             release();
-          } else if (held === undefined) emit(knowledge.apply(message.events));
+          } else if (held === undefined) emit(cache.apply(message.events));
           else held.push(message.events);
         },
         error,
@@ -159,13 +159,13 @@ function watch$<T>(link: Link, range: KeyRange, knowledge: Knowledge<T>, prove: 
     );
     if (!prove) return;
     subscriber.add(
-      link.fingerprint$(range, from.position, PROOF_KEYS).subscribe({
+      member.fingerprint$(range, from.position, PROOF_KEYS).subscribe({
         next: (answer) => {
-          if (fits(from, answer, knowledge.codec)) {
+          if (fits(from, answer, cache.codec)) {
             proven = true;
             release();
           } else {
-            knowledge.needsList('history-replaced');
+            cache.needsList('history-replaced');
             subscriber.complete();
           }
         },
@@ -176,14 +176,14 @@ function watch$<T>(link: Link, range: KeyRange, knowledge: Knowledge<T>, prove: 
 }
 
 /** Looks whether the range is as it was although its history was compacted away. Completes in any case. */
-function skipCompacted$<T>(link: Link, range: KeyRange, knowledge: Knowledge<T>): Observable<never> {
-  return link.fingerprint$(range, undefined, PROOF_KEYS).pipe(
+function skipCompacted$<T>(member: Member, range: KeyRange, cache: PrefixCache<T>): Observable<never> {
+  return member.fingerprint$(range, undefined, PROOF_KEYS).pipe(
     tap((answer) => {
-      knowledge.compacted(answer);
+      cache.compacted(answer);
     }),
     catchError(() => {
       // The list that comes then meets the same trouble, and deals with it.
-      knowledge.needsList('compacted');
+      cache.needsList('compacted');
       return EMPTY;
     }),
     ignoreElements(),

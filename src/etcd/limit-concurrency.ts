@@ -4,7 +4,7 @@ import { Observable, Subscription, defer } from 'rxjs';
  * Lets so many calls be under way at once; the others wait their turn, first come first served. Ten thousand
  * calls handed to grpc in one turn would outlast their own deadlines, and the connection would be blamed.
  */
-export function callGate(limit: number): <R>(call: () => Observable<R>) => Observable<R> {
+export function limitConcurrency(limit: number): <R>(call: () => Observable<R>) => Observable<R> {
   const waiting = new Set<() => void>();
   let running = 0;
   let letting = false;

@@ -1,35 +1,43 @@
 import { beforeEach, expect, test } from 'vitest';
 import { Observable, ReplaySubject, throwError } from 'rxjs';
 import { EtcdFault } from '../../src/etcd/faults.ts';
-import type { Connection, LinkState } from '../../src/etcd/link.ts';
-import { LinkFan, linkFanOf, type LinkListener } from '../../src/registration/link-fan.ts';
+import type { Connection, ConnectionState } from '../../src/etcd/member.ts';
+import {
+  ConnectionListeners,
+  listenersOf,
+  type ConnectionListener,
+} from '../../src/registration/connection-listeners.ts';
 
 /** Told apart by their attempt. */
-const state = (attempt: number): LinkState => ({ status: 'down', attempt, cause: new EtcdFault('link', 'cut') });
+const state = (attempt: number): ConnectionState => ({
+  status: 'down',
+  attempt,
+  cause: new EtcdFault('connection', 'cut'),
+});
 
-let states: ReplaySubject<LinkState>;
+let states: ReplaySubject<ConnectionState>;
 let subscriptions: number;
-let fan: LinkFan;
+let fan: ConnectionListeners;
 /** Who was told what. */
 let told: [name: string, what: unknown][];
 
-function connectionOf(link$: Observable<LinkState>): Connection {
-  const counted$ = new Observable<LinkState>((subscriber) => {
+function connectionOf(member$: Observable<ConnectionState>): Connection {
+  const counted$ = new Observable<ConnectionState>((subscriber) => {
     subscriptions += 1;
     subscriber.add(() => (subscriptions -= 1));
-    return link$.subscribe(subscriber);
+    return member$.subscribe(subscriber);
   });
-  return { link$: counted$, lastingLink$: counted$ };
+  return { member$: counted$, drainingMember$: counted$ };
 }
 
 beforeEach(() => {
   states = new ReplaySubject(1);
   subscriptions = 0;
-  fan = new LinkFan(connectionOf(states));
+  fan = new ConnectionListeners(connectionOf(states));
   told = [];
 });
 
-function listener(name: string, then: (what: unknown) => void = () => undefined): LinkListener {
+function listener(name: string, then: (what: unknown) => void = () => undefined): ConnectionListener {
   const tell = (what: unknown): void => {
     told.push([name, what]);
     then(what);
@@ -42,7 +50,7 @@ function listener(name: string, then: (what: unknown) => void = () => undefined)
   };
 }
 
-test('all are told of each link over one subscription, who comes later of the present one first', () => {
+test('all are told of each member over one subscription, who comes later of the present one first', () => {
   fan.add(listener('early'));
   states.next(state(1));
   fan.add(listener('late'));
@@ -69,15 +77,15 @@ test('who left is told nothing more, and after the last one the connection is le
   expect(subscriptions).toBe(0);
 });
 
-test('who comes when all had left is told of the link there is then, and not of the one there was', () => {
+test('who comes when all had left is told of the member there is then, and not of the one there was', () => {
   const first = listener('first');
-  const later = new ReplaySubject<LinkState>(1);
-  let link$: Observable<LinkState> = states;
-  fan = new LinkFan(connectionOf(new Observable((subscriber) => link$.subscribe(subscriber))));
+  const later = new ReplaySubject<ConnectionState>(1);
+  let member$: Observable<ConnectionState> = states;
+  fan = new ConnectionListeners(connectionOf(new Observable((subscriber) => member$.subscribe(subscriber))));
   fan.add(first);
   states.next(state(1));
   fan.remove(first);
-  link$ = later;
+  member$ = later;
   fan.add(listener('second'));
   fan.add(listener('third'));
   expect(told).toEqual([['first', 1]]);
@@ -149,7 +157,7 @@ test('one who comes while others are told is told once', () => {
   ]);
 });
 
-test('a link that is superseded while some are being told is not told to the others any more', () => {
+test('a member that is superseded while some are being told is not told to the others any more', () => {
   fan.add(
     listener('first', (what) => {
       if (what === 1) states.next(state(2));
@@ -166,8 +174,8 @@ test('a link that is superseded while some are being told is not told to the oth
 
 test('an error is told to each once, and who comes after it, or in answer to it, subscribes anew', () => {
   const failed = new Error('failed');
-  let link$: Observable<LinkState> = states;
-  fan = new LinkFan(connectionOf(new Observable((subscriber) => link$.subscribe(subscriber))));
+  let member$: Observable<ConnectionState> = states;
+  fan = new ConnectionListeners(connectionOf(new Observable((subscriber) => member$.subscribe(subscriber))));
   fan.add(
     listener('first', (what) => {
       if (what === failed) fan.add(listener('again'));
@@ -175,7 +183,7 @@ test('an error is told to each once, and who comes after it, or in answer to it,
   );
   fan.add(listener('second'));
   const failing = states;
-  link$ = new ReplaySubject<LinkState>(1);
+  member$ = new ReplaySubject<ConnectionState>(1);
   failing.error(failed);
   expect(told).toEqual([
     ['first', failed],
@@ -186,7 +194,7 @@ test('an error is told to each once, and who comes after it, or in answer to it,
 
 test('a connection that fails at once fails each who is added, and nothing is left', () => {
   const closed = new Error('closed');
-  fan = new LinkFan(connectionOf(throwError(() => closed)));
+  fan = new ConnectionListeners(connectionOf(throwError(() => closed)));
   fan.add(listener('first'));
   fan.add(listener('second'));
   expect(told).toEqual([
@@ -198,22 +206,22 @@ test('a connection that fails at once fails each who is added, and nothing is le
 
 test('one fan for each connection', () => {
   const connection = connectionOf(states);
-  expect(linkFanOf(connection)).toBe(linkFanOf(connection));
-  expect(linkFanOf(connectionOf(states))).not.toBe(linkFanOf(connection));
+  expect(listenersOf(connection)).toBe(listenersOf(connection));
+  expect(listenersOf(connectionOf(states))).not.toBe(listenersOf(connection));
 });
 
 test('what a connection that was left at its first word says next, in the same breath, is heard by nobody', () => {
   const failed = new Error('failed');
-  const speaking = new Observable<LinkState>((subscriber) => {
+  const speaking = new Observable<ConnectionState>((subscriber) => {
     subscriber.next(state(1));
     subscriber.next(state(2));
     subscriber.error(failed);
   });
-  let link$: Observable<LinkState> = speaking;
-  fan = new LinkFan(connectionOf(new Observable((subscriber) => link$.subscribe(subscriber))));
+  let member$: Observable<ConnectionState> = speaking;
+  fan = new ConnectionListeners(connectionOf(new Observable((subscriber) => member$.subscribe(subscriber))));
   const first = listener('first', () => {
     fan.remove(first);
-    link$ = states;
+    member$ = states;
     fan.add(listener('second'));
   });
   fan.add(first);

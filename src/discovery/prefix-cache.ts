@@ -2,12 +2,12 @@ import { of, throwError, type Observable, type SchedulerLike } from 'rxjs';
 import type { Codec } from '../codecs/codec.ts';
 import { RxEtcdError } from '../errors.ts';
 import type { EtcdFault } from '../etcd/faults.ts';
-import type { Fingerprint, WireEvent } from '../etcd/link.ts';
-import { applyEvents, fits, replaceContents, type PrefixContents } from './prefix-contents.ts';
+import type { Fingerprint, WireEvent } from '../etcd/member.ts';
+import { applyEvents, fits, replaceContents, type RangeContents } from './range-contents.ts';
 import type { PrefixState, ResyncReason } from './prefix-state.ts';
 import { Snapshot } from './snapshot.ts';
 
-export interface KnowledgeOptions<T> {
+export interface PrefixCacheOptions<T> {
   readonly codec: Codec<T>;
   readonly maxRetries: number;
   readonly scheduler: SchedulerLike;
@@ -15,26 +15,26 @@ export interface KnowledgeOptions<T> {
 }
 
 /**
- * What one subscription knows of its range, and how well: the memory that outlives a link. Each method that
+ * What one subscription knows of its range, and how well: the memory that outlives a member. Each method that
  * learns something gives the state to emit, if any.
  */
-export class Knowledge<T> {
+export class PrefixCache<T> {
   readonly codec: Codec<T>;
-  readonly #options: KnowledgeOptions<T>;
+  readonly #options: PrefixCacheOptions<T>;
   /** Undefined until the first list is complete. */
-  #contents: PrefixContents<T> | undefined;
+  #contents: RangeContents<T> | undefined;
   /** Why the contents can only be had by a list. */
   #listBecause: ResyncReason | undefined;
   #failures = 0;
   #staleSinceMs: number | undefined;
 
-  constructor(options: KnowledgeOptions<T>) {
+  constructor(options: PrefixCacheOptions<T>) {
     this.#options = options;
     this.codec = options.codec;
   }
 
   /** Undefined while nothing is known, and while a list is due. */
-  get contents(): PrefixContents<T> | undefined {
+  get contents(): RangeContents<T> | undefined {
     return this.#listBecause === undefined ? this.#contents : undefined;
   }
 
@@ -49,7 +49,7 @@ export class Knowledge<T> {
   }
 
   /** A list is complete. */
-  listed(list: PrefixContents<T>): PrefixState<T> {
+  listed(list: RangeContents<T>): PrefixState<T> {
     const before = this.#contents;
     const fell = before !== undefined && list.position < before.position;
     const resync = fell ? 'history-replaced' : this.#listBecause;
@@ -88,7 +88,7 @@ export class Knowledge<T> {
 
   /** Whole revisions of events. */
   apply(events: readonly WireEvent[]): PrefixState<T> | undefined {
-    const before = this.#contents as PrefixContents<T>;
+    const before = this.#contents as RangeContents<T>;
     const after = applyEvents(before, events, this.codec);
     this.#contents = after;
     if (after.rejected !== before.rejected) this.#reportRejected(before);
@@ -112,13 +112,13 @@ export class Knowledge<T> {
   }
 
   #live(resync?: ResyncReason): PrefixState<T> {
-    const { snapshot, rejected } = this.#contents as PrefixContents<T>;
+    const { snapshot, rejected } = this.#contents as RangeContents<T>;
     return resync === undefined
       ? { status: 'live', snapshot, rejected }
       : { status: 'live', snapshot, rejected, resync };
   }
 
-  #reportRejected(before: PrefixContents<T> | undefined): void {
+  #reportRejected(before: RangeContents<T> | undefined): void {
     const { onRejected } = this.#options;
     if (onRejected === undefined || this.#contents === undefined) return;
     Snapshot.diff(before?.rejected ?? Snapshot.of<RxEtcdError>([]), this.#contents.rejected, (key, _, now) => {

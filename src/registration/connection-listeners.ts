@@ -1,34 +1,34 @@
 import { Subscription } from 'rxjs';
-import type { Connection, LinkState } from '../etcd/link.ts';
+import type { Connection, ConnectionState } from '../etcd/member.ts';
 
 /** As an observer, without a completion: a connection has none. */
-export interface LinkListener {
-  next(state: LinkState): void;
+export interface ConnectionListener {
+  next(state: ConnectionState): void;
   error(error: unknown): void;
 }
 
 /**
- * Tells any number of listeners of the links of a connection, the present one first, over one subscription: RxJS keeps
+ * Tells any number of listeners of the members of a connection, the present one first, over one subscription: RxJS keeps
  * half a kilobyte for each, and ten thousand leases listen.
  */
-export class LinkFan {
+export class ConnectionListeners {
   readonly #connection: Connection;
-  readonly #listeners = new Set<LinkListener>();
+  readonly #listeners = new Set<ConnectionListener>();
   #subscription: Subscription | undefined;
-  #latest: LinkState | undefined;
+  #latest: ConnectionState | undefined;
 
   constructor(connection: Connection) {
     this.#connection = connection;
   }
 
-  add(listener: LinkListener): void {
+  add(listener: ConnectionListener): void {
     this.#listeners.add(listener);
     if (this.#subscription === undefined) this.#subscribe();
     else if (this.#latest !== undefined) listener.next(this.#latest);
   }
 
   /** Nothing happens if it does not listen. After the last one the connection is left. */
-  remove(listener: LinkListener): void {
+  remove(listener: ConnectionListener): void {
     if (this.#listeners.delete(listener) && this.#listeners.size === 0) this.#leave();
   }
 
@@ -36,7 +36,7 @@ export class LinkFan {
     const subscription = new Subscription();
     this.#subscription = subscription;
     subscription.add(
-      this.#connection.link$.subscribe({
+      this.#connection.member$.subscribe({
         next: (state) => {
           // Left while it subscribes, it may have more to say in the same breath.
           if (subscription.closed) return;
@@ -64,11 +64,11 @@ export class LinkFan {
   }
 }
 
-const fans = new WeakMap<Connection, LinkFan>();
+const fans = new WeakMap<Connection, ConnectionListeners>();
 
 /** The one of all leases of a connection. */
-export function linkFanOf(connection: Connection): LinkFan {
+export function listenersOf(connection: Connection): ConnectionListeners {
   let fan = fans.get(connection);
-  if (fan === undefined) fans.set(connection, (fan = new LinkFan(connection)));
+  if (fan === undefined) fans.set(connection, (fan = new ConnectionListeners(connection)));
   return fan;
 }

@@ -1,5 +1,5 @@
 import { catchError, concatMap, defer, map, of, throwError, type Observable, type SchedulerLike } from 'rxjs';
-import { callGate } from './call-gate.ts';
+import { limitConcurrency } from './limit-concurrency.ts';
 import { defaultCallOptionsOf, type Methods } from './etcd3-client.ts';
 import { EtcdFault, toFault } from './faults.ts';
 import { keepAliveStream } from './keepalive-stream.ts';
@@ -7,14 +7,14 @@ import { listPages$, rangeFields, type RangeCall } from './list-pages.ts';
 import type {
   Fingerprint,
   KeyRange,
-  Link,
+  Member,
   TxnCompare,
   TxnOperation,
   TxnRequest,
   WatchMessage,
   WatchRequest,
-} from './link.ts';
-import { steadyClock } from './steady-clock.ts';
+} from './member.ts';
+import { steadyClock } from '../time/steady-clock.ts';
 import { unary$, withMetadata, type CallOptions, type Duplex, type GrpcClient, type MethodDefinition } from './rpc.ts';
 import { watchStream } from './watch-stream.ts';
 import { unreadable, type RangeResponse, type WireFormat } from './wire/messages.ts';
@@ -30,7 +30,7 @@ const CALL_TIMEOUT_MS = 10_000;
 /** Calls under way at once: enough to fill a far connection, few enough to be answered within their time, and to end young. */
 const MAX_CALLS = 64;
 
-export interface MemberLinkOptions {
+export interface GrpcMemberOptions {
   readonly host: string;
   readonly client: GrpcClient;
   readonly methods: Methods;
@@ -41,7 +41,7 @@ export interface MemberLinkOptions {
   readonly token: () => string | undefined;
   /** A fresh token, when `stale` is no longer accepted. */
   readonly renewToken$: (stale: string | undefined) => Observable<string | undefined>;
-  /** Told of a fault of a stream or call that speaks against the whole link. */
+  /** Told of a fault of a stream or call that speaks against the whole member. */
   readonly onFault: (fault: EtcdFault) => void;
   /** Told of every answer. */
   readonly onAnswer: () => void;
@@ -50,12 +50,12 @@ export interface MemberLinkOptions {
 }
 
 /** The calls and streams of one connection to one member. */
-export function memberLink(options: MemberLinkOptions): Link {
+export function grpcMember(options: GrpcMemberOptions): Member {
   const { client, methods, scheduler, onAnswer, onFault, format = ownFormat } = options;
 
   // Outermost: nothing of a call is made before its turn. What waits for long, and is old when the call is made, would
   // keep the memory of the call until the next full collection.
-  const gate$ = callGate(MAX_CALLS);
+  const gate$ = limitConcurrency(MAX_CALLS);
 
   const callOptions = (method: MethodDefinition, isStream: boolean): CallOptions => {
     const [, service = '', name = ''] = /^\/etcdserverpb\.(\w+)\/(\w+)$/.exec(method.path) ?? [];
@@ -86,7 +86,7 @@ export function memberLink(options: MemberLinkOptions): Link {
       catchError((error: unknown) => {
         const fault = toFault(error);
         // A token refused anew is cured by another connection, which authenticates again.
-        if (fault.kind === 'link' || fault.kind === 'token' || fault.kind === 'unauthenticated') onFault(fault);
+        if (fault.kind === 'connection' || fault.kind === 'token' || fault.kind === 'unauthenticated') onFault(fault);
         return throwError(() => fault);
       }),
     );
@@ -223,7 +223,7 @@ interface StockTxnResponse {
   readonly responses: readonly { readonly response_range?: { readonly kvs: readonly StockKeyValue[] } | null }[];
 }
 
-function txn$(call$: (body: object) => Observable<StockTxnResponse>, request: TxnRequest): ReturnType<Link['txn$']> {
+function txn$(call$: (body: object) => Observable<StockTxnResponse>, request: TxnRequest): ReturnType<Member['txn$']> {
   const body = {
     compare: request.when.map(compareFields),
     success: request.then.map(operationFields),

@@ -38,7 +38,7 @@ export interface ListPage {
   readonly revision: number;
 }
 
-/** What is compared to prove that a history is still the one known: see {@link Link.fingerprint$}. */
+/** What is compared to prove that a history is still the one known: see {@link Member.fingerprint$}. */
 export interface Fingerprint {
   readonly count: number;
   /** The entry with the highest `modRevision`, `undefined` for an empty range. */
@@ -103,10 +103,10 @@ export interface TxnAnswer {
 
 /**
  * A working connection to one member. Every method gives a cold Observable that fails with an
- * {@link EtcdFault}; unsubscribing cancels the call. Every watch of a link shares one stream, and so does
+ * {@link EtcdFault}; unsubscribing cancels the call. Every watch of a member shares one stream, and so does
  * every keepalive; each stream opens with its first user and closes with its last.
  */
-export interface Link {
+export interface Member {
   /** The member's address, for messages. */
   readonly host: string;
   /**
@@ -137,8 +137,8 @@ export interface Link {
 }
 
 /** Where the connection stands. `attempt` counts the failures in a row since it was last proven healthy. */
-export type LinkState =
-  | { readonly status: 'up'; readonly link: Link }
+export type ConnectionState =
+  | { readonly status: 'up'; readonly member: Member }
   | { readonly status: 'down'; readonly attempt: number; readonly cause: EtcdFault };
 
 /**
@@ -146,14 +146,14 @@ export type LinkState =
  */
 export interface Connection {
   /**
-   * The link in use, and a new one whenever it fails. Shared by reference count, the latest state is
+   * The member in use, and a new one whenever it fails. Shared by reference count, the latest state is
    * replayed: it connects with the first subscriber and closes after the last. Retries for ever with
    * jittered delays; its error notification is an `RxEtcdError` (closed client, bad credentials).
    */
-  readonly link$: Observable<LinkState>;
+  readonly member$: Observable<ConnectionState>;
   /**
-   * The same for a revoke: it outlives the closing of the etcd3 client by the link in use, so that
+   * The same for a revoke: it outlives the closing of the etcd3 client by the member in use, so that
    * `registration.unsubscribe(); etcd.close();` leaves nothing behind.
    */
-  readonly lastingLink$: Observable<LinkState>;
+  readonly drainingMember$: Observable<ConnectionState>;
 }

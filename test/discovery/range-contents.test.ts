@@ -1,14 +1,8 @@
 import { expect, test } from 'vitest';
 import type { Codec } from '../../src/codecs/codec.ts';
 import { json } from '../../src/codecs/json.ts';
-import {
-  applyEvents,
-  fits,
-  newList,
-  replaceContents,
-  type PrefixContents,
-} from '../../src/discovery/prefix-contents.ts';
-import type { WireEntry } from '../../src/etcd/link.ts';
+import { applyEvents, fits, newList, replaceContents, type RangeContents } from '../../src/discovery/range-contents.ts';
+import type { WireEntry } from '../../src/etcd/member.ts';
 
 const entry = (key: string, value: string, modRevision: number, lease = '0'): WireEntry => ({
   key,
@@ -18,7 +12,7 @@ const entry = (key: string, value: string, modRevision: number, lease = '0'): Wi
   lease,
 });
 
-function listed<T>(entries: readonly WireEntry[], revision: number, codec: Codec<T>): PrefixContents<T> {
+function listed<T>(entries: readonly WireEntry[], revision: number, codec: Codec<T>): RangeContents<T> {
   const list = newList(codec);
   list.add(entries, revision);
   return list.done();

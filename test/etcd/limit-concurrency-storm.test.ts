@@ -1,9 +1,9 @@
 import { Subject, throwError } from 'rxjs';
 import { expect, test } from 'vitest';
-import { callGate } from '../../src/etcd/call-gate.ts';
+import { limitConcurrency } from '../../src/etcd/limit-concurrency.ts';
 
 test('thousands that wait, and all fail at once because the channel was closed, each fail as they should', () => {
-  const gate = callGate(1);
+  const gate = limitConcurrency(1);
   const first$ = new Subject<void>();
   gate(() => first$).subscribe();
   const closed = new Error('the channel is closed');

@@ -1,10 +1,10 @@
 import { Subject, VirtualTimeScheduler, of } from 'rxjs';
 import { expect, test } from 'vitest';
-import { followRange$ } from '../../src/discovery/follow-range.ts';
+import { watchRange$ } from '../../src/discovery/watch-range.ts';
 import type { PrefixState } from '../../src/discovery/prefix-state.ts';
-import { memberLink, type MemberLinkOptions } from '../../src/etcd/member-link.ts';
+import { grpcMember, type GrpcMemberOptions } from '../../src/etcd/grpc-member.ts';
 import type { EtcdFault } from '../../src/etcd/faults.ts';
-import type { LinkState } from '../../src/etcd/link.ts';
+import type { ConnectionState } from '../../src/etcd/member.ts';
 import { fakeClient, fakeDuplex, fakeMethods, grpcError, type Answer } from './fakes.ts';
 
 const range = { key: Uint8Array.of(97), namespaceBytes: 0 };
@@ -13,13 +13,13 @@ const invalidToken = grpcError(16, 'etcdserver: invalid auth token');
 interface Given {
   readonly onCall?: (method: string) => Answer | undefined;
   readonly onStream?: () => ReturnType<typeof fakeDuplex>;
-  readonly renewToken$?: MemberLinkOptions['renewToken$'];
+  readonly renewToken$?: GrpcMemberOptions['renewToken$'];
   readonly pool?: object;
 }
 
-function linkOf({ onCall = () => undefined, onStream = fakeDuplex, renewToken$ = () => of('new'), pool }: Given) {
+function memberOf({ onCall = () => undefined, onStream = fakeDuplex, renewToken$ = () => of('new'), pool }: Given) {
   const faults: EtcdFault[] = [];
-  const link = memberLink({
+  const member = grpcMember({
     host: 'fake:2379',
     client: fakeClient(onCall, onStream),
     methods: fakeMethods,
@@ -31,58 +31,58 @@ function linkOf({ onCall = () => undefined, onStream = fakeDuplex, renewToken$ =
     onFault: (fault) => faults.push(fault),
     onAnswer: () => undefined,
   });
-  return { link, faults };
+  return { member, faults };
 }
 
-test('a token that is refused also after its renewal speaks against the link: nobody would make another one', () => {
-  const { link, faults } = linkOf({ onCall: () => ({ error: invalidToken }) });
+test('a token that is refused also after its renewal speaks against the member: nobody would make another one', () => {
+  const { member, faults } = memberOf({ onCall: () => ({ error: invalidToken }) });
   const errors: unknown[] = [];
-  link.fingerprint$(range).subscribe({ error: (error: unknown) => errors.push(error) });
+  member.fingerprint$(range).subscribe({ error: (error: unknown) => errors.push(error) });
   expect(errors).toHaveLength(1);
   expect(faults.map(({ kind }) => kind)).toEqual(['token']);
 });
 
-test('a token is renewed once for a call, and the call asked again, without a fault of the link', () => {
+test('a token is renewed once for a call, and the call asked again, without a fault of the member', () => {
   const answers: Answer[] = [{ error: invalidToken }, { answer: { ID: '7', TTL: '10', error: '' } }];
-  const { link, faults } = linkOf({ onCall: () => answers.shift() });
+  const { member, faults } = memberOf({ onCall: () => answers.shift() });
   const granted: unknown[] = [];
-  link.grant$(10, '7').subscribe((lease) => granted.push(lease));
+  member.grant$(10, '7').subscribe((lease) => granted.push(lease));
   expect(granted).toEqual([{ leaseId: '7', ttlSeconds: 10 }]);
   expect(faults).toEqual([]);
 });
 
-test('a stream that cannot even be opened speaks against the link', () => {
-  const { link, faults } = linkOf({
+test('a stream that cannot even be opened speaks against the member', () => {
+  const { member, faults } = memberOf({
     onStream: () => {
       throw new Error('Channel has been shut down');
     },
   });
   const errors: unknown[] = [];
   const error = (failure: unknown): void => void errors.push(failure);
-  link.watch$({ range, startRevision: 1 }).subscribe({ error });
-  link.keepAlive$('7', 10, 0).subscribe({ error });
+  member.watch$({ range, startRevision: 1 }).subscribe({ error });
+  member.keepAlive$('7', 10, 0).subscribe({ error });
   expect(errors).toHaveLength(2);
-  expect(faults.map(({ kind }) => kind)).toEqual(['link', 'link']);
+  expect(faults.map(({ kind }) => kind)).toEqual(['connection', 'connection']);
 });
 
-test('a stream refused with a token is a fault of the link, also when calls go on', () => {
+test('a stream refused with a token is a fault of the member, also when calls go on', () => {
   const duplex = fakeDuplex();
-  const { link, faults } = linkOf({ onStream: () => duplex });
-  link.watch$({ range, startRevision: 1 }).subscribe({ error: () => undefined });
+  const { member, faults } = memberOf({ onStream: () => duplex });
+  member.watch$({ range, startRevision: 1 }).subscribe({ error: () => undefined });
   duplex.fail(invalidToken);
   expect(faults.map(({ kind }) => kind)).toEqual(['token']);
 });
 
-test('a prefix does not wait for ever for the successor of a link that nobody gave up', () => {
+test('a prefix does not wait for ever for the successor of a member that nobody gave up', () => {
   const scheduler = new VirtualTimeScheduler();
-  const { link } = linkOf({ onCall: () => ({ error: invalidToken }) });
-  const link$ = new Subject<LinkState>();
+  const { member } = memberOf({ onCall: () => ({ error: invalidToken }) });
+  const member$ = new Subject<ConnectionState>();
   const states: PrefixState<string>[] = [];
-  followRange$<string>({ link$ }, range, { scheduler, random: () => 0.5, maxRetries: 3 }).subscribe({
+  watchRange$<string>({ member$ }, range, { scheduler, random: () => 0.5, maxRetries: 3 }).subscribe({
     next: (state) => states.push(state),
     error: (error: { code: string }) => states.push(error.code as never),
   });
-  link$.next({ status: 'up', link });
+  member$.next({ status: 'up', member });
   scheduler.flush();
   expect(states.at(-1)).toBe('retries-exhausted');
 });

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
 import { BehaviorSubject, Subject, take, type Subscription } from 'rxjs';
-import { callGate } from '../../src/etcd/call-gate.ts';
+import { limitConcurrency } from '../../src/etcd/limit-concurrency.ts';
 
 function calls(
   count: number,
   limit: number,
 ): { readonly subjects: Subject<number>[]; readonly subscriptions: Subscription[]; underWay(): number[] } {
-  const gate = callGate(limit);
+  const gate = limitConcurrency(limit);
   const subjects = Array.from({ length: count }, () => new Subject<number>());
   const subscriptions = subjects.map((subject) => gate(() => subject).subscribe({ error: () => undefined }));
   return {
@@ -37,7 +37,7 @@ test('one given up while it waits is never begun', () => {
 });
 
 test('a call that throws when it is made fails, at once or when its turn comes, and takes no place', () => {
-  const gate = callGate(1);
+  const gate = limitConcurrency(1);
   const mistake = new Error('a mistake');
   const errors: unknown[] = [];
   const throwing = (): void => {
@@ -58,7 +58,7 @@ test('a call that throws when it is made fails, at once or when its turn comes, 
 });
 
 test('one given up at its own answer, at once or when its turn came, leaves its place to one other', () => {
-  const gate = callGate(1);
+  const gate = limitConcurrency(1);
   const first = new Subject<number>();
   gate(() => first).subscribe();
   for (let waiting = 0; waiting < 3; waiting++) {
