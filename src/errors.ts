@@ -64,9 +64,15 @@ export function reasonOf(thrown: unknown): string {
   }
 }
 
+/** A key or a name in a message: without control characters, and not longer than a message should be. */
+export function quoted(text: string): string {
+  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
+}
+
+/** What came, without looking into it: anything can come, however large and deep. */
 function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 60));
   if (Array.isArray(value)) return `an array of ${value.length}`;
-  if (typeof value === 'object' && value !== null) return 'an object';
-  return String(value);
+  if (typeof value === 'object' && value !== null) return value instanceof Promise ? 'a Promise' : 'an object';
+  return typeof value === 'function' ? 'a function' : String(value);
 }

@@ -161,7 +161,7 @@ function watch$<T>(member: Member, range: KeyRange, cache: PrefixCache<T>, prove
     subscriber.add(
       member.fingerprint$(range, from.position, PROOF_KEYS).subscribe({
         next: (answer) => {
-          if (fits(from, answer, cache.codec)) {
+          if (fits(from, answer)) {
             proven = true;
             release();
           } else {

@@ -53,8 +53,7 @@ export class PrefixCache<T> {
     const before = this.#contents;
     const fell = before !== undefined && list.position < before.position;
     const resync = fell ? 'history-replaced' : this.#listBecause;
-    this.#contents =
-      before === undefined ? list : replaceContents(before, list, this.codec, resync === 'history-replaced');
+    this.#contents = before === undefined ? list : replaceContents(before, list, resync === 'history-replaced');
     this.#listBecause = undefined;
     this.#staleSinceMs = undefined;
     this.#reportRejected(before);
@@ -73,7 +72,7 @@ export class PrefixCache<T> {
   compacted(answer: Fingerprint): void {
     const { contents } = this;
     if (contents === undefined) return;
-    if (answer.revision >= contents.position && fits(contents, answer, this.codec)) {
+    if (answer.revision >= contents.position && fits(contents, answer)) {
       this.#contents = { ...contents, position: answer.revision };
     } else this.needsList('compacted');
   }

@@ -1,9 +1,8 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { Codec } from '../codecs/codec.ts';
 import { TEXT } from '../codecs/text.ts';
-import { RxEtcdError, reasonOf } from '../errors.ts';
+import { RxEtcdError, quoted, reasonOf } from '../errors.ts';
 import type { Fingerprint, WireEntry, WireEvent } from '../etcd/member.ts';
-import { SnapshotEntry } from './snapshot-entry.ts';
+import { SnapshotEntry, textOf } from './snapshot-entry.ts';
 import { Snapshot, type EntryChange } from './snapshot.ts';
 
 /** What etcd holds under a prefix, as far as it has been told: decoded, and with what a resume needs. */
@@ -53,9 +52,9 @@ export function newList<T>(codec: Codec<T>): ListInProgress<T> {
       position = revision;
       for (const entry of page) {
         const decoded = decode(entry, codec);
-        if (decoded.type === 'instance') addTo(instances, entry, decoded.value);
-        else if (decoded.type === 'rejected') addTo(rejected, entry, decoded.error);
-        else addTo(skipped, entry, undefined);
+        if (decoded.type === 'instance') addTo(instances, entry.key, decoded.entry);
+        else if (decoded.type === 'rejected') addTo(rejected, entry.key, decoded.entry);
+        else addTo(skipped, entry.key, decoded.entry);
       }
     },
     done: () => ({
@@ -76,9 +75,9 @@ function listRoom<V>(): ListRoom<V> {
   return { keys: [], entries: [] };
 }
 
-function addTo<V>({ keys, entries }: ListRoom<V>, entry: WireEntry, value: V): void {
-  keys.push(entry.key);
-  entries.push(SnapshotEntry.of(value, entry));
+function addTo<V>({ keys, entries }: ListRoom<V>, key: string, entry: SnapshotEntry<V>): void {
+  keys.push(key);
+  entries.push(entry);
 }
 
 /**
@@ -88,14 +87,13 @@ function addTo<V>({ keys, entries }: ListRoom<V>, entry: WireEntry, value: V): v
 export function replaceContents<T>(
   known: RangeContents<T>,
   listed: RangeContents<T>,
-  codec: Codec<T>,
   replaced: boolean,
 ): RangeContents<T> {
   if (replaced) return listed;
   return {
-    snapshot: keepEqual(known.snapshot, listed.snapshot, (a, b) => sameValue(a, b, codec)),
-    rejected: keepEqual(known.rejected, listed.rejected, (a, b) => a.value.message === b.value.message),
-    skipped: keepEqual(known.skipped, listed.skipped, () => true),
+    snapshot: keepEqual(known.snapshot, listed.snapshot),
+    rejected: keepEqual(known.rejected, listed.rejected),
+    skipped: keepEqual(known.skipped, listed.skipped),
     position: listed.position,
   };
 }
@@ -104,7 +102,7 @@ export function replaceContents<T>(
  * Whether the server's answer fits these contents: the same count, the same newest entry, and where the answer has
  * them the same keys, written at the same revisions under the same leases. O(n).
  */
-export function fits<T>(contents: RangeContents<T>, answer: Fingerprint, codec: Codec<T>): boolean {
+export function fits<T>(contents: RangeContents<T>, answer: Fingerprint): boolean {
   const { snapshot, rejected, skipped } = contents;
   const all: readonly Snapshot<unknown>[] = [snapshot, rejected, skipped];
   if (answer.count !== all.reduce((count, part) => count + part.size, 0)) return false;
@@ -113,15 +111,14 @@ export function fits<T>(contents: RangeContents<T>, answer: Fingerprint, codec: 
   let highest = 0;
   for (const part of all)
     for (const [, { modRevision }] of Snapshot.records(part)) highest = Math.max(highest, modRevision);
-  // One transaction gives several keys the same revision, and etcd may name any of them.
-  const isKnown = (written: WireEntry): boolean =>
-    all.some((part) => Snapshot.entry(part, written.key)?.isSameWrite(SnapshotEntry.of(undefined, written)));
+  const knownOf = ({ key }: WireEntry): SnapshotEntry<unknown> | undefined =>
+    Snapshot.entry<unknown>(snapshot, key) ?? Snapshot.entry(rejected, key) ?? Snapshot.entry(skipped, key);
   if (highest !== newest.modRevision) return false;
-  if (![newest, ...keys].every(isKnown)) return false;
-  const instance = Snapshot.entry(snapshot, newest.key);
-  const decoded = decode(newest, codec);
-  if (instance === undefined) return decoded.type !== 'instance';
-  return decoded.type === 'instance' && sameValue(instance, decoded, codec);
+  // One transaction gives several keys the same revision, and etcd may name any of them.
+  return (
+    [newest, ...keys].every((written) => knownOf(written)?.isWriteOf(written)) &&
+    knownOf(newest)?.isValueOf(newest) === true
+  );
 }
 
 function change<T>(
@@ -136,11 +133,11 @@ function change<T>(
   for (const event of events) {
     const { key } = event;
     const decoded = event.type === 'delete' ? undefined : decode(event, codec);
-    if (decoded?.type === 'instance') instances.set(key, SnapshotEntry.of(decoded.value, event));
+    if (decoded?.type === 'instance') instances.set(key, decoded.entry);
     else instances.delete(key);
-    if (decoded?.type === 'rejected') rejected.set(key, SnapshotEntry.of(decoded.error, event));
+    if (decoded?.type === 'rejected') rejected.set(key, decoded.entry);
     else rejected.delete(key);
-    if (decoded?.type === 'skipped') skipped.set(key, SnapshotEntry.of(undefined, event));
+    if (decoded?.type === 'skipped') skipped.set(key, decoded.entry);
     else skipped.delete(key);
   }
   return {
@@ -152,53 +149,36 @@ function change<T>(
 }
 
 type Decoded<T> =
-  | { readonly type: 'instance'; readonly value: T }
-  | { readonly type: 'skipped' }
-  | { readonly type: 'rejected'; readonly error: RxEtcdError };
+  | { readonly type: 'instance'; readonly entry: SnapshotEntry<T> }
+  | { readonly type: 'skipped'; readonly entry: SnapshotEntry<undefined> }
+  | { readonly type: 'rejected'; readonly entry: SnapshotEntry<RxEtcdError> };
 
-function decode<T>(entry: WireEntry, codec: Codec<T>): Decoded<T> {
-  try {
-    const text = (codec as Codec<unknown>) === TEXT ? entry.text : undefined;
-    const value = (text as T | undefined) ?? codec.decode(entry.value, entry.key);
-    return value === undefined ? { type: 'skipped' } : { type: 'instance', value };
-  } catch (cause) {
+function decode<T>(written: WireEntry, codec: Codec<T>): Decoded<T> {
+  if ((codec as Codec<unknown>) === TEXT) {
     return {
-      type: 'rejected',
-      error: new RxEtcdError('decode-failed', `the value of ${JSON.stringify(entry.key)}: ${reasonOf(cause)}`, {
-        cause,
-      }),
+      type: 'instance',
+      entry: SnapshotEntry.ofText(textOf(written), written) as SnapshotEntry<unknown> as SnapshotEntry<T>,
     };
+  }
+  const { key, value: bytes } = written;
+  try {
+    const value = codec.decode(bytes, key);
+    return value === undefined
+      ? { type: 'skipped', entry: SnapshotEntry.of(undefined, written, bytes) }
+      : { type: 'instance', entry: SnapshotEntry.of(value, written, bytes) };
+  } catch (cause) {
+    const error = new RxEtcdError('decode-failed', `the value of ${quoted(key)}: ${reasonOf(cause)}`, { cause });
+    return { type: 'rejected', entry: SnapshotEntry.of(error, written, bytes) };
   }
 }
 
-function keepEqual<V>(
-  known: Snapshot<V>,
-  listed: Snapshot<V>,
-  equal: (a: SnapshotEntry<V>, b: SnapshotEntry<V>) => boolean,
-): Snapshot<V> {
+/** The known snapshot with what is new or another write; values are compared by their bytes, at no more than O(n). */
+function keepEqual<V>(known: Snapshot<V>, listed: Snapshot<V>): Snapshot<V> {
   const differences: EntryChange<V>[] = [];
   Snapshot.diff(known, listed, (key, before, after) => {
-    if (before === undefined || after === undefined || !before.isSameWrite(after) || !equal(before, after)) {
+    if (before === undefined || after === undefined || !before.isSameWrite(after) || !before.isSameValue(after)) {
       differences.push([key, after]);
     }
   });
   return differences.length === 0 ? known : Snapshot.change(known, differences, listed.revision);
-}
-
-/**
- * Whether two values are the same by their bytes. The revision alone does not tell: another history
- * can have written something else at the very same one (seen with a wiped server that had caught up).
- */
-function sameValue<T>(
-  a: Pick<SnapshotEntry<T>, 'value'>,
-  b: Pick<SnapshotEntry<T>, 'value'>,
-  codec: Codec<T>,
-): boolean {
-  if (Object.is(a.value, b.value)) return true;
-  try {
-    return Buffer.compare(codec.encode(a.value, ''), codec.encode(b.value, '')) === 0;
-  } catch {
-    // A codec made for reading alone. Taken as changed, every reconnect would look like another history.
-    return isDeepStrictEqual(a.value, b.value);
-  }
 }

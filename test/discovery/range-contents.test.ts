@@ -28,10 +28,57 @@ const readOnly: Codec<unknown> = {
 test('a codec that cannot write does not make the same history look like another one', () => {
   const host = entry('a', '{"host":"10.0.0.7"}', 7);
   const contents = listed([host], 9, readOnly);
-  expect(fits(contents, { count: 1, newest: host, revision: 9 }, readOnly)).toBe(true);
-  expect(fits(contents, { count: 1, newest: entry('a', '{"host":"10.0.0.8"}', 7), revision: 9 }, readOnly)).toBe(false);
+  expect(fits(contents, { count: 1, newest: host, revision: 9 })).toBe(true);
+  expect(fits(contents, { count: 1, newest: entry('a', '{"host":"10.0.0.8"}', 7), revision: 9 })).toBe(false);
   const again = listed([host], 12, readOnly);
-  expect(replaceContents(contents, again, readOnly, false).snapshot).toBe(contents.snapshot);
+  expect(replaceContents(contents, again, false).snapshot).toBe(contents.snapshot);
+});
+
+test('JSON nested a hundred thousand deep is held and compared: it overflowed the stack after a reconnect', () => {
+  const deep = entry('a', `${'['.repeat(100_000)}${']'.repeat(100_000)}`, 7);
+  for (const codec of [json(), readOnly]) {
+    const contents = listed([deep, entry('b', '"good"', 5)], 9, codec);
+    expect(contents.snapshot.size).toBe(2);
+    expect(fits(contents, { count: 2, newest: deep, revision: 9 })).toBe(true);
+    expect(fits(contents, { count: 2, newest: { ...deep, value: Buffer.from('[]') }, revision: 9 })).toBe(false);
+    expect(replaceContents(contents, listed([deep, entry('b', '"good"', 5)], 12, codec), false).snapshot).toBe(
+      contents.snapshot,
+    );
+  }
+});
+
+test('values are never encoded to be compared: a codec of another spelling is asked for nothing', () => {
+  let encoded = 0;
+  const codec: Codec<unknown> = { decode: readOnly.decode, encode: () => Buffer.from(String(encoded++)) };
+  const host = entry('a', '{"host": "10.0.0.7"}', 7);
+  const contents = listed([host], 9, codec);
+  expect(fits(contents, { count: 1, newest: host, revision: 9 })).toBe(true);
+  const other = listed([entry('a', '{"host": "10.0.0.8"}', 7)], 9, codec);
+  expect(replaceContents(contents, other, false).snapshot.get('a')).toEqual({ host: '10.0.0.8' });
+  expect(encoded).toBe(0);
+});
+
+test('a rejected or skipped value of other bytes is seen, too, and the same one is not told again', () => {
+  const codec: Codec<string> = {
+    encode: () => Buffer.from(''),
+    decode: (bytes) => {
+      if (bytes.length > 2) return undefined;
+      throw new Error('never');
+    },
+  };
+  const [bad, none] = [entry('bad', 'x', 7), entry('none', 'skip', 6)];
+  const contents = listed([bad, none], 9, codec);
+  expect(fits(contents, { count: 2, newest: bad, revision: 9 })).toBe(true);
+  expect(fits(contents, { count: 2, newest: { ...bad, value: Buffer.from('y') }, revision: 9 })).toBe(false);
+  expect(replaceContents(contents, listed([bad, none], 9, codec), false)).toMatchObject({
+    rejected: contents.rejected,
+    skipped: contents.skipped,
+  });
+});
+
+test('the reason for a rejected value does not repeat a key of a megabyte', () => {
+  const contents = listed([entry('k'.repeat(1_000_000), '{', 1)], 1, json());
+  expect([...contents.rejected.values()][0]?.message.length).toBeLessThan(500);
 });
 
 test.each([
