@@ -12,6 +12,7 @@
  * - `decode-failed`: bytes could not be read as what they should be.
  * - `no-host`: a call waited for a host longer than it was allowed to.
  * - `stale`: what is known is older than was allowed.
+ * - `callback-failed`: a function given by the user threw, or gave what it must not; `cause` is what it threw.
  */
 export type RxEtcdErrorCode =
   | 'invalid-argument'
@@ -24,7 +25,8 @@ export type RxEtcdErrorCode =
   | 'key-conflict'
   | 'decode-failed'
   | 'no-host'
-  | 'stale';
+  | 'stale'
+  | 'callback-failed';
 
 /**
  * The one error class of this library: what retrying cannot cure.
@@ -53,6 +55,12 @@ export class RxEtcdError extends Error {
 /** The error for a bad argument: names it, says what was wanted and what came. */
 export function invalidArgument(argument: string, wanted: string, got: unknown): RxEtcdError {
   return new RxEtcdError('invalid-argument', `${argument}: expected ${wanted}, got ${describe(got)}`);
+}
+
+/** The error for a function of the user's that threw: retrying would hide it. `argument` names the function. */
+export function callbackFailed(argument: string, thrown: unknown): RxEtcdError {
+  if (thrown instanceof RxEtcdError) return thrown;
+  return new RxEtcdError('callback-failed', `${argument} threw an error: ${reasonOf(thrown)}`, { cause: thrown });
 }
 
 /** What was thrown, as text. Anything can be thrown, also what has no text. */
