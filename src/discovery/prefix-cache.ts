@@ -1,10 +1,19 @@
 import { of, throwError, type Observable, type SchedulerLike } from 'rxjs';
 import type { Codec } from '../codecs/codec.ts';
-import { RxEtcdError } from '../errors.ts';
+import { RxEtcdError, callbackFailed } from '../errors.ts';
 import type { EtcdFault } from '../etcd/faults.ts';
 import type { Fingerprint, WireEvent } from '../etcd/member.ts';
-import { applyEvents, fits, replaceContents, type RangeContents } from './range-contents.ts';
-import type { PrefixState, ResyncReason } from './prefix-state.ts';
+import { MAX_DELAY_MS } from '../time/backoff.ts';
+import {
+  applyEvents,
+  freshEvents,
+  isContinuation,
+  keepUnchanged,
+  matches,
+  type RangeContents,
+} from './range-contents.ts';
+import type { ResyncReason } from './prefix-state.ts';
+import type { RangeUpdate } from './range-update.ts';
 import { Snapshot } from './snapshot.ts';
 
 export interface PrefixCacheOptions<T> {
@@ -12,11 +21,16 @@ export interface PrefixCacheOptions<T> {
   readonly maxRetries: number;
   readonly scheduler: SchedulerLike;
   readonly onRejected: ((error: RxEtcdError, key: string) => void) | undefined;
+  /** The revision that the first list is of; `undefined` for the present one. */
+  readonly listRevision?: number | undefined;
 }
 
+/** A watch that has run for this long is healthy: the next failure is a first one. */
+const HEALTHY_AFTER_MS = MAX_DELAY_MS;
+
 /**
- * What one subscription knows of its range, and how well: the memory that outlives a member. Each method that
- * learns something gives the state to emit, if any.
+ * What one subscription knows of its range, and how well; it outlives any one member. Each method that learns something
+ * gives the update to emit, if any.
  */
 export class PrefixCache<T> {
   readonly codec: Codec<T>;
@@ -25,12 +39,15 @@ export class PrefixCache<T> {
   #contents: RangeContents<T> | undefined;
   /** Why the contents can only be had by a list. */
   #listBecause: ResyncReason | undefined;
+  #listRevision: number | undefined;
   #failures = 0;
+  #watchingSinceMs: number | undefined;
   #staleSinceMs: number | undefined;
 
   constructor(options: PrefixCacheOptions<T>) {
     this.#options = options;
     this.codec = options.codec;
+    this.#listRevision = options.listRevision;
   }
 
   /** Undefined while nothing is known, and while a list is due. */
@@ -38,85 +55,101 @@ export class PrefixCache<T> {
     return this.#listBecause === undefined ? this.#contents : undefined;
   }
 
+  /** The revision to list; `undefined` for the present one. */
+  get listRevision(): number | undefined {
+    return this.#listRevision;
+  }
+
   /** Failures in a row. */
   get failures(): number {
     return this.#failures;
   }
 
-  /** A page more of a list: something to tell only while nothing else is known. */
-  listing(count: number): PrefixState<T> | undefined {
-    return this.#contents === undefined ? { status: 'pending', attempt: this.#failures, listed: count } : undefined;
+  /** One more page of a list: an update only while nothing else is known. */
+  listing(count: number): RangeUpdate<T> | undefined {
+    if (this.#contents !== undefined) return undefined;
+    return { state: { status: 'pending', attempt: this.#failures, listed: count } };
   }
 
   /** A list is complete. */
-  listed(list: RangeContents<T>): PrefixState<T> {
+  listed(list: RangeContents<T>): RangeUpdate<T> {
     const before = this.#contents;
-    const fell = before !== undefined && list.position < before.position;
-    const resync = fell ? 'history-replaced' : this.#listBecause;
-    this.#contents = before === undefined ? list : replaceContents(before, list, resync === 'history-replaced');
+    const replaced = before !== undefined && !isContinuation(before, list);
+    const resync = replaced ? 'history-replaced' : this.#listBecause;
+    // In another history the same revision is another one: nothing of the contents before is kept.
+    const keeps = before !== undefined && resync !== 'history-replaced';
+    this.#contents = keeps ? keepUnchanged(before, list) : list;
     this.#listBecause = undefined;
+    this.#listRevision = undefined;
     this.#staleSinceMs = undefined;
     this.#reportRejected(before);
     return this.#live(resync);
   }
 
-  /** Only a list can help. */
+  /** The next list must be of the present, and is a resync. */
   needsList(reason: ResyncReason): void {
     this.#listBecause ??= reason;
+    this.#listRevision = undefined;
   }
 
-  /**
-   * The history since the contents was compacted away. A range that has not changed is known by its
-   * fingerprint, and need not be listed.
-   */
+  /** The history since the contents was compacted away: a range that has not changed matches, and need not be listed. */
   compacted(answer: Fingerprint): void {
     const { contents } = this;
     if (contents === undefined) return;
-    if (answer.revision >= contents.position && fits(contents, answer)) {
+    if (answer.revision >= contents.position && matches(contents, answer)) {
       this.#contents = { ...contents, position: answer.revision };
     } else this.needsList('compacted');
   }
 
-  /** The watch runs, and the history is known to be the same. */
-  proven(): PrefixState<T> | undefined {
+  /** The watch runs, and the history is proven to be the same. */
+  watching(): RangeUpdate<T> | undefined {
     const wasStale = this.#staleSinceMs !== undefined;
-    this.#failures = 0;
+    this.#watchingSinceMs ??= this.#options.scheduler.now();
     this.#staleSinceMs = undefined;
     return wasStale ? this.#live() : undefined;
   }
 
   /** Whole revisions of events. */
-  apply(events: readonly WireEvent[]): PrefixState<T> | undefined {
+  apply(events: readonly WireEvent[]): RangeUpdate<T> | undefined {
     const before = this.#contents as RangeContents<T>;
-    const after = applyEvents(before, events, this.codec);
+    const fresh = freshEvents(before, events);
+    if (fresh.length === 0) return undefined;
+    const after = applyEvents(before, fresh, this.codec);
     this.#contents = after;
     if (after.rejected !== before.rejected) this.#reportRejected(before);
     else if (after.snapshot === before.snapshot) return undefined;
-    return this.#live();
+    return { ...this.#live(), applied: { before, after, events: fresh } };
   }
 
-  /** Emits the state of trouble, or fails when it has lasted for longer than was allowed. */
-  troubled$(fault: EtcdFault): Observable<PrefixState<T>> {
+  /** Emits what a failure makes of the state; fails itself when there were more in a row than was allowed. */
+  failed$(fault: EtcdFault): Observable<RangeUpdate<T>> {
     const { maxRetries, scheduler } = this.#options;
-    this.#failures += 1;
+    const nowMs = scheduler.now();
+    const wasHealthy = this.#watchingSinceMs !== undefined && nowMs - this.#watchingSinceMs >= HEALTHY_AFTER_MS;
+    this.#failures = wasHealthy ? 1 : this.#failures + 1;
+    this.#watchingSinceMs = undefined;
     const attempt = this.#failures;
     if (attempt > maxRetries) {
       const message = `gave up after ${attempt} failures in a row (options.maxRetries is ${maxRetries}): ${fault.message}`;
       return throwError(() => new RxEtcdError('retries-exhausted', message, { cause: fault }));
     }
-    if (this.#contents === undefined) return of({ status: 'pending', attempt, listed: 0, cause: fault });
+    if (this.#contents === undefined) {
+      return of({ state: { status: 'pending', attempt, listed: 0, cause: fault } });
+    }
     const { snapshot, rejected } = this.#contents;
-    this.#staleSinceMs ??= scheduler.now();
-    return of({ status: 'stale', snapshot, rejected, sinceMs: this.#staleSinceMs, cause: fault, attempt });
+    this.#staleSinceMs ??= nowMs;
+    return of({ state: { status: 'stale', snapshot, rejected, sinceMs: this.#staleSinceMs, cause: fault, attempt } });
   }
 
-  #live(resync?: ResyncReason): PrefixState<T> {
+  #live(resync?: ResyncReason): RangeUpdate<T> {
     const { snapshot, rejected } = this.#contents as RangeContents<T>;
-    return resync === undefined
-      ? { status: 'live', snapshot, rejected }
-      : { status: 'live', snapshot, rejected, resync };
+    return {
+      state:
+        resync === undefined ? { status: 'live', snapshot, rejected } : { status: 'live', snapshot, rejected, resync },
+    };
   }
 
+  /** What the user's function throws is thrown on: it ends the stream that it was given to. */
   #reportRejected(before: RangeContents<T> | undefined): void {
     const { onRejected } = this.#options;
     if (onRejected === undefined || this.#contents === undefined) return;
@@ -125,8 +158,7 @@ export class PrefixCache<T> {
       try {
         onRejected(now.value, key);
       } catch (error) {
-        // As RxJS does with an observer that throws: the stream goes on.
-        throwError(() => error).subscribe();
+        throw callbackFailed('options.onRejected', error);
       }
     });
   }

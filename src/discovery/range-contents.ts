@@ -16,18 +16,39 @@ export interface RangeContents<T> {
   readonly position: number;
 }
 
-/** The contents after whole revisions of events. Events already contained are left out. */
+/** The events that these contents do not hold yet. Revisions rise, so the first event mostly tells that all are new. */
+export function freshEvents<T>(contents: RangeContents<T>, events: readonly WireEvent[]): readonly WireEvent[] {
+  const isFresh = (event: WireEvent): boolean => event.modRevision > contents.position;
+  const [first] = events;
+  return first === undefined || isFresh(first) ? events : events.filter(isFresh);
+}
+
+/** The contents after whole revisions of events, all of them fresh. */
 export function applyEvents<T>(
   contents: RangeContents<T>,
   events: readonly WireEvent[],
   codec: Codec<T>,
 ): RangeContents<T> {
-  const last = events.at(-1);
-  const isFresh = (event: WireEvent): boolean => event.modRevision > contents.position;
-  if (last === undefined || !isFresh(last)) return contents;
-  // Revisions rise: the first event tells whether any is known already, which is rare.
-  const fresh = isFresh(events[0] as WireEvent) ? events : events.filter(isFresh);
-  return change(contents, fresh, last.modRevision, codec);
+  const revision = events.at(-1)?.modRevision ?? contents.position;
+  const instances = Snapshot.draft(contents.snapshot);
+  const rejected = Snapshot.draft(contents.rejected);
+  const skipped = Snapshot.draft(contents.skipped);
+  for (const event of events) {
+    const { key } = event;
+    const decoded = event.type === 'delete' ? undefined : decode(event, codec);
+    if (decoded?.type === 'instance') instances.set(key, decoded.entry);
+    else instances.delete(key);
+    if (decoded?.type === 'rejected') rejected.set(key, decoded.entry);
+    else rejected.delete(key);
+    if (decoded?.type === 'skipped') skipped.set(key, decoded.entry);
+    else skipped.delete(key);
+  }
+  return {
+    snapshot: instances.done(revision),
+    rejected: rejected.done(revision),
+    skipped: skipped.done(revision),
+    position: revision,
+  };
 }
 
 /** A list on its way in, page by page. */
@@ -81,15 +102,29 @@ function addTo<V>({ keys, entries }: ListRoom<V>, key: string, entry: SnapshotEn
 }
 
 /**
- * The contents after a new list. What is unchanged stays the very same, so that the difference is cheap to
- * find; without any difference the snapshot itself stays, unless `replaced`: then its revision counts anew.
+ * Whether a new list can be of the history that these contents are of: what was written up to their position is known,
+ * to the byte, and at that very revision nothing is missing. What is gone at a later one may have been deleted. O(n).
  */
-export function replaceContents<T>(
-  known: RangeContents<T>,
-  listed: RangeContents<T>,
-  replaced: boolean,
-): RangeContents<T> {
-  if (replaced) return listed;
+export function isContinuation<T>(known: RangeContents<T>, listed: RangeContents<T>): boolean {
+  if (listed.position < known.position) return false;
+  if (listed.position === known.position && sizeOf(listed) !== sizeOf(known)) return false;
+  let continues = true;
+  for (const part of PARTS) {
+    Snapshot.diff<unknown>(known[part], listed[part], (key, before, after) => {
+      if (after === undefined || after.modRevision > known.position) return;
+      // A codec that changes its mind moves a key from part to part: then its write alone can be compared.
+      if (before === undefined) continues &&= knownOf(known, key)?.isSameWrite(after) === true;
+      else continues &&= before.isSameWrite(after) && before.isSameValue(after);
+    });
+  }
+  return continues;
+}
+
+/**
+ * A new list of the same history, in which what is unchanged stays the very same object: the difference is cheap to
+ * find then, and without any difference the snapshot itself stays.
+ */
+export function keepUnchanged<T>(known: RangeContents<T>, listed: RangeContents<T>): RangeContents<T> {
   return {
     snapshot: keepEqual(known.snapshot, listed.snapshot),
     rejected: keepEqual(known.rejected, listed.rejected),
@@ -99,53 +134,43 @@ export function replaceContents<T>(
 }
 
 /**
- * Whether the server's answer fits these contents: the same count, the same newest entry, and where the answer has
+ * Whether the server's answer matches these contents: the same count, the same newest entry, and where the answer has
  * them the same keys, written at the same revisions under the same leases. O(n).
+ *
+ * Servers from 3.7 on can leave the leases out of an answer that has keys alone. Then none of the keys has one, and
+ * revisions are compared alone; the newest entry comes whole, so its lease is always compared.
  */
-export function fits<T>(contents: RangeContents<T>, answer: Fingerprint): boolean {
-  const { snapshot, rejected, skipped } = contents;
-  const all: readonly Snapshot<unknown>[] = [snapshot, rejected, skipped];
-  if (answer.count !== all.reduce((count, part) => count + part.size, 0)) return false;
-  const { newest, keys = [] } = answer;
-  if (newest === undefined) return true;
+export function matches<T>(contents: RangeContents<T>, answer: Fingerprint): boolean {
+  const { count, newest, keys = [] } = answer;
+  if (count !== sizeOf(contents)) return false;
+  if (newest === undefined) return count === 0;
+  if (keys.length > 0 && new Set(keys.map(({ key }) => key)).size !== count) return false;
   let highest = 0;
-  for (const part of all)
-    for (const [, { modRevision }] of Snapshot.records(part)) highest = Math.max(highest, modRevision);
-  const knownOf = ({ key }: WireEntry): SnapshotEntry<unknown> | undefined =>
-    Snapshot.entry<unknown>(snapshot, key) ?? Snapshot.entry(rejected, key) ?? Snapshot.entry(skipped, key);
+  for (const part of PARTS)
+    for (const [, { modRevision }] of Snapshot.records<unknown>(contents[part]))
+      highest = Math.max(highest, modRevision);
   if (highest !== newest.modRevision) return false;
-  // One transaction gives several keys the same revision, and etcd may name any of them.
-  return (
-    [newest, ...keys].every((written) => knownOf(written)?.isWriteOf(written)) &&
-    knownOf(newest)?.isValueOf(newest) === true
-  );
+  // One transaction gives several keys the same revision, and etcd may name any of them as the newest.
+  const same = knownOf(contents, newest.key);
+  if (same === undefined || !same.isWriteOf(newest) || !same.isValueOf(newest)) return false;
+  const withLeases = keys.some(({ lease }) => lease !== '0');
+  return keys.every((written) => {
+    const known = knownOf(contents, written.key);
+    return withLeases ? known?.isWriteOf(written) === true : known?.modRevision === written.modRevision;
+  });
 }
 
-function change<T>(
-  contents: RangeContents<T>,
-  events: readonly WireEvent[],
-  revision: number,
-  codec: Codec<T>,
-): RangeContents<T> {
-  const instances = Snapshot.draft(contents.snapshot);
-  const rejected = Snapshot.draft(contents.rejected);
-  const skipped = Snapshot.draft(contents.skipped);
-  for (const event of events) {
-    const { key } = event;
-    const decoded = event.type === 'delete' ? undefined : decode(event, codec);
-    if (decoded?.type === 'instance') instances.set(key, decoded.entry);
-    else instances.delete(key);
-    if (decoded?.type === 'rejected') rejected.set(key, decoded.entry);
-    else rejected.delete(key);
-    if (decoded?.type === 'skipped') skipped.set(key, decoded.entry);
-    else skipped.delete(key);
-  }
-  return {
-    snapshot: instances.done(revision),
-    rejected: rejected.done(revision),
-    skipped: skipped.done(revision),
-    position: revision,
-  };
+const PARTS = ['snapshot', 'rejected', 'skipped'] as const;
+
+function sizeOf({ snapshot, rejected, skipped }: RangeContents<unknown>): number {
+  return snapshot.size + rejected.size + skipped.size;
+}
+
+function knownOf(
+  { snapshot, rejected, skipped }: RangeContents<unknown>,
+  key: string,
+): SnapshotEntry<unknown> | undefined {
+  return Snapshot.entry(snapshot, key) ?? Snapshot.entry(rejected, key) ?? Snapshot.entry(skipped, key);
 }
 
 type Decoded<T> =

@@ -1,16 +1,16 @@
-import { catchError, concatMap, defer, filter, from, map, tap, throwError, type Observable } from 'rxjs';
+import { filter, map, type Observable } from 'rxjs';
 import type { Codec } from '../codecs/codec.ts';
 import { invalidArgument, type RxEtcdError } from '../errors.ts';
 import { resolveClient } from '../etcd/connection.ts';
 import type { EtcdClient } from '../etcd/etcd3-client.ts';
-import { toFault } from '../etcd/faults.ts';
 import { compareKeys } from '../etcd/keys.ts';
-import type { Connection, Member, WireEvent } from '../etcd/member.ts';
-import { watchRange$ } from './watch-range.ts';
+import type { WireEvent } from '../etcd/member.ts';
 import { prefixRange } from './prefix-range.ts';
-import type { PrefixState, ResyncReason } from './prefix-state.ts';
-import { Snapshot } from './snapshot.ts';
+import type { ResyncReason } from './prefix-state.ts';
+import type { AppliedEvents, RangeUpdate } from './range-update.ts';
+import type { Snapshot } from './snapshot.ts';
 import type { WatchPrefixOptions } from './watch-prefix-options.ts';
+import { rangeUpdates$ } from './watch-range.ts';
 
 /**
  * One key written or deleted. `previous` is the value before, `undefined` where there was none, or none that could be
@@ -91,121 +91,34 @@ export function watchEvents$<T>(
     throw invalidArgument('options.fromRevision', 'a whole number from 1', fromRevision);
   }
   const range = prefixRange('prefix', prefix, namespace);
-  return defer(() => {
-    let before: LiveState<T> | undefined;
-    let lost: ResyncReason | undefined;
-    const byRevision = revisionByRevision(connection, fromRevision, (reason) => {
-      lost = reason;
-    });
-    return watchRange$<T>(byRevision, range, rest).pipe(
-      filter((state): state is LiveState<T> => state.status === 'live'),
-      concatMap((state) => {
-        const known = before;
-        before = state;
-        const resync = state.resync ?? lost;
-        lost = undefined;
-        return from(stepsBetween(known, state, resync));
-      }),
-    );
-  });
-}
-
-/** A live state as a followed range gives it: its `rejected` is a snapshot as well. */
-type LiveState<T> = Extract<PrefixState<T>, { status: 'live' }> & { readonly rejected: Snapshot<RxEtcdError> };
-
-function stepsBetween<T>(
-  before: LiveState<T> | undefined,
-  { snapshot, rejected }: LiveState<T>,
-  resync: ResyncReason | undefined,
-): PrefixEvents<T>[] {
-  if (resync !== undefined) return [{ type: 'resync', reason: resync, revision: snapshot.revision, snapshot }];
-  if (before === undefined || (before.snapshot === snapshot && before.rejected === rejected)) return [];
-  const events = new Map<string, PrefixEvent<T>>();
-  // A revision writes a key at most once, so its events are the difference it made.
-  Snapshot.diff(before.snapshot, snapshot, (key, old, now) => {
-    if (now !== undefined) events.set(key, { type: 'put', key, value: now.value, previous: old?.value });
-    else if (old !== undefined) events.set(key, { type: 'delete', key, previous: old.value });
-  });
-  if (before.rejected !== rejected) {
-    Snapshot.diff(before.rejected, rejected, (key, _, now) => {
-      const event = events.get(key);
-      if (now !== undefined) events.set(key, { type: 'rejected', key, error: now.value, previous: event?.previous });
-      else if (event === undefined) events.set(key, { type: 'delete', key, previous: undefined });
-    });
-  }
-  const revision = Math.max(snapshot.revision, rejected.revision);
-  return [{ type: 'events', revision, events: inKeyOrder([...events.values()]) }];
-}
-
-function inKeyOrder<T>(events: PrefixEvent<T>[]): PrefixEvent<T>[] {
-  return events.length < 2 ? events : events.sort((a, b) => compareKeys(a.key, b.key));
-}
-
-type MemberSource = Pick<Connection, 'member$'>;
-
-/**
- * The same connection, whose first list is of the past, and whose watches tell one revision at a time. `onLost`
- * hears that the past cannot be had; then the list is of the present.
- */
-function revisionByRevision(
-  connection: MemberSource,
-  fromRevision: number | undefined,
-  onLost: (reason: ResyncReason) => void,
-): MemberSource {
   // Nothing was ever written at revision 1.
-  let listAt = fromRevision === undefined ? undefined : Math.max(1, fromRevision - 1);
-  const list$ =
-    (member: Member): Member['list$'] =>
-    (range) =>
-      defer(() => {
-        let pages = 0;
-        return member.list$(range, listAt).pipe(
-          tap({
-            next: () => {
-              pages += 1;
-            },
-            complete: () => {
-              listAt = undefined;
-            },
-          }),
-          catchError((error: unknown) => {
-            const { kind } = toFault(error);
-            if (listAt === undefined || (kind !== 'compacted' && kind !== 'future-revision'))
-              return throwError(() => error);
-            listAt = undefined;
-            onLost(kind === 'compacted' ? 'compacted' : 'history-replaced');
-            // Pages already given are of the past: then the list is begun anew from above.
-            return pages > 0 ? throwError(() => error) : member.list$(range);
-          }),
-        );
-      });
-  const byRevision = (member: Member): Member => ({
-    ...member,
-    list$: list$(member),
-    watch$: (request) =>
-      member
-        .watch$(request)
-        .pipe(
-          concatMap((message) =>
-            message.type === 'created'
-              ? [message]
-              : splitRevisions(message.events).map((events) => ({ ...message, events })),
-          ),
-        ),
-  });
-  return {
-    member$: connection.member$.pipe(
-      map((state) => (state.status === 'up' ? { ...state, member: byRevision(state.member) } : state)),
-    ),
-  };
+  const listRevision = fromRevision === undefined ? undefined : Math.max(1, fromRevision - 1);
+  return rangeUpdates$<T>(connection, range, rest, { listRevision, eachRevision: true }).pipe(
+    map(stepOf),
+    filter((step) => step !== undefined),
+  );
 }
 
-function splitRevisions(events: readonly WireEvent[]): WireEvent[][] {
-  const runs: WireEvent[][] = [];
-  for (const event of events) {
-    const run = runs.at(-1);
-    if (run?.[0]?.modRevision === event.modRevision) run.push(event);
-    else runs.push([event]);
+function stepOf<T>({ state, applied }: RangeUpdate<T>): PrefixEvents<T> | undefined {
+  if (applied !== undefined) {
+    const events = applied.events
+      .map((event) => eventOf(event, applied))
+      .filter((event) => event !== undefined)
+      .sort((a, b) => compareKeys(a.key, b.key));
+    return events.length === 0 ? undefined : { type: 'events', revision: applied.after.position, events };
   }
-  return runs;
+  if (state.status !== 'live' || state.resync === undefined) return undefined;
+  const { snapshot } = state;
+  return { type: 'resync', reason: state.resync, revision: snapshot.revision, snapshot };
+}
+
+/** The event of a key, a revision writes it at most once; undefined for what the codec skips before and after. */
+function eventOf<T>({ key }: WireEvent, { before, after }: AppliedEvents<T>): PrefixEvent<T> | undefined {
+  const previous = before.snapshot.get(key);
+  const rejected = after.rejected.get(key);
+  if (rejected !== undefined) return { type: 'rejected', key, error: rejected, previous };
+  const value = after.snapshot.get(key);
+  if (value !== undefined) return { type: 'put', key, value, previous };
+  const wasTold = previous !== undefined || before.rejected.has(key);
+  return wasTold ? { type: 'delete', key, previous } : undefined;
 }

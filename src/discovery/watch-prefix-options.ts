@@ -6,7 +6,7 @@ import type { RxEtcdError } from '../errors.ts';
 export interface WatchPrefixOptions<T> {
   /** How values are read. Default: `text()`. A value it cannot read is left out, and named in the state's `rejected`. */
   readonly codec?: Codec<T>;
-  /** Told once about each value the codec could not read, with its key. What it throws is reported as unhandled. */
+  /** Told once about each value the codec could not read, with its key. One that throws ends the stream with `callback-failed`. */
   readonly onRejected?: (error: RxEtcdError, key: string) => void;
   /**
    * How many failures in a row are borne before the stream ends with the error `retries-exhausted`.

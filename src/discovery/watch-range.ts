@@ -1,24 +1,40 @@
-import { asyncScheduler, defer, startWith, switchMap, type Observable } from 'rxjs';
+import { asyncScheduler, defer, map, startWith, switchMap, type Observable } from 'rxjs';
 import type { Codec } from '../codecs/codec.ts';
 import { text } from '../codecs/text.ts';
 import { invalidArgument } from '../errors.ts';
 import type { Connection, KeyRange } from '../etcd/member.ts';
+import { listAndWatch$ } from './list-and-watch.ts';
 import { PrefixCache } from './prefix-cache.ts';
 import type { PrefixState } from './prefix-state.ts';
-import { listAndWatch$ } from './list-and-watch.ts';
+import type { RangeUpdate } from './range-update.ts';
 import type { WatchPrefixOptions } from './watch-prefix-options.ts';
 
-/**
- * A range of keys followed over a connection: what every watch of this library is made of.
- *
- * What is known of the range outlives any one member: each member that comes up gets a session, which begins where
- * the one before had to stop.
- */
+/** A range of keys watched over a connection: the base of every watch of this library. */
 export function watchRange$<T>(
   connection: Pick<Connection, 'member$'>,
   range: KeyRange,
   options: WatchPrefixOptions<T>,
 ): Observable<PrefixState<T>> {
+  return rangeUpdates$(connection, range, options).pipe(map(({ state }) => state));
+}
+
+/** How {@link rangeUpdates$} begins, and how finely it tells. */
+export interface RangeUpdatesOptions {
+  /** The revision that the first list is of. Default: the present one. */
+  readonly listRevision?: number | undefined;
+  readonly eachRevision?: boolean;
+}
+
+/**
+ * The same, with the events that led to each state. The cache outlives any one member: each member that comes up goes
+ * on where the one before had to stop.
+ */
+export function rangeUpdates$<T>(
+  connection: Pick<Connection, 'member$'>,
+  range: KeyRange,
+  options: WatchPrefixOptions<T>,
+  { listRevision, eachRevision = false }: RangeUpdatesOptions = {},
+): Observable<RangeUpdate<T>> {
   const {
     codec = text() as unknown as Codec<T>,
     maxRetries = Infinity,
@@ -32,14 +48,14 @@ export function watchRange$<T>(
   if (typeof codec.decode !== 'function') throw invalidArgument('options.codec', 'a codec with decode()', codec);
 
   return defer(() => {
-    const cache = new PrefixCache<T>({ codec, maxRetries, scheduler, onRejected });
+    const cache = new PrefixCache<T>({ codec, maxRetries, scheduler, onRejected, listRevision });
     return connection.member$.pipe(
       switchMap((state) =>
         state.status === 'up'
-          ? listAndWatch$({ member: state.member, range, cache, scheduler, random })
-          : cache.troubled$(state.cause),
+          ? listAndWatch$({ member: state.member, range, cache, eachRevision, scheduler, random })
+          : cache.failed$(state.cause),
       ),
-      startWith<PrefixState<T>>({ status: 'pending', attempt: 0, listed: 0 }),
+      startWith<RangeUpdate<T>>({ state: { status: 'pending', attempt: 0, listed: 0 } }),
     );
   });
 }
