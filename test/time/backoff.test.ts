@@ -9,9 +9,7 @@ test('the ceiling doubles from half a second up to the longest delay', () => {
 test.each([NaN, -1, 2, '0.5', undefined])(
   'a source of randomness that gives %s is an error, not a delay of 0',
   (value) => {
-    expect(() => backoffDelayMs(1, () => value as number)).toThrow(
-      expect.objectContaining({ code: 'callback-failed', message: expect.stringContaining('options.random') }),
-    );
+    expect(() => backoffDelayMs(1, () => value as number)).toThrow(/^options\.random: expected a number in \[0, 1\)/);
   },
 );
 
