@@ -64,5 +64,11 @@ export { json } from './codecs/json.ts';
 export type { StandardIssue, StandardResult, StandardSchema } from './codecs/standard-schema.ts';
 
 // What all of it shares.
-export { RxEtcdError, type RxEtcdErrorCode } from './errors.ts';
+export {
+  RxEtcdError,
+  type FinalErrorCode,
+  type PassingError,
+  type PassingErrorCode,
+  type RxEtcdErrorCode,
+} from './errors.ts';
 export type { EtcdClient } from './etcd/etcd3-client.ts';

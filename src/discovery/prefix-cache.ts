@@ -131,14 +131,16 @@ export class PrefixCache<T> {
     const attempt = this.#failures;
     if (attempt > maxRetries) {
       const message = `gave up after ${attempt} failures in a row (options.maxRetries is ${maxRetries}): ${fault.message}`;
-      return throwError(() => new RxEtcdError('retries-exhausted', message, { cause: fault }));
+      return throwError(() => new RxEtcdError('retries-exhausted', message, { cause: fault.passing }));
     }
     if (this.#contents === undefined) {
-      return of({ state: { status: 'pending', attempt, listed: 0, cause: fault } });
+      return of({ state: { status: 'pending', attempt, listed: 0, cause: fault.passing } });
     }
     const { snapshot, rejected } = this.#contents;
     this.#staleSinceMs ??= nowMs;
-    return of({ state: { status: 'stale', snapshot, rejected, sinceMs: this.#staleSinceMs, cause: fault, attempt } });
+    return of({
+      state: { status: 'stale', snapshot, rejected, sinceMs: this.#staleSinceMs, cause: fault.passing, attempt },
+    });
   }
 
   #live(resync?: ResyncReason): RangeUpdate<T> {

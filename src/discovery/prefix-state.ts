@@ -1,4 +1,4 @@
-import type { RxEtcdError } from '../errors.ts';
+import type { PassingError, RxEtcdError } from '../errors.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /**
@@ -22,7 +22,7 @@ export type PrefixState<T> =
       /** Keys listed so far, for what takes long. */
       readonly listed: number;
       /** The last failure. */
-      readonly cause?: Error;
+      readonly cause?: PassingError;
     }
   | {
       /** The snapshot is what etcd holds, as far as etcd has told. */
@@ -39,7 +39,7 @@ export type PrefixState<T> =
       readonly rejected: RejectedKeys;
       /** Since when, in milliseconds of the scheduler's clock (by default since 1970). */
       readonly sinceMs: number;
-      readonly cause: Error;
+      readonly cause: PassingError;
       /**
        * Failures in a row: from 1 after a failure. 0 while etcd's first answer is awaited, and something is known
        * without it: remembered (`remember`), or from other prefixes (`mergePrefixes$` with `partial`).

@@ -1,5 +1,5 @@
 import { Subscription, defer, timer, type Observable, type SchedulerLike } from 'rxjs';
-import { RxEtcdError } from '../errors.ts';
+import { passingError, type PassingError } from '../errors.ts';
 import { backoffDelayMs } from '../time/backoff.ts';
 import { EtcdFault, fatalError } from '../etcd/faults.ts';
 import type { Member, TxnAnswer, TxnRequest, WatchMessage } from '../etcd/member.ts';
@@ -25,11 +25,11 @@ const PEACE_MS = 60_000;
 
 /** Where the keys of a registration stand, on one lease and one member. */
 export type KeyState<T> =
-  | { readonly status: 'pending'; readonly attempt: number; readonly cause?: Error }
+  | { readonly status: 'pending'; readonly attempt: number; readonly cause?: PassingError }
   | { readonly status: 'held'; readonly present: PresentValues<T>; readonly revision: number }
   | { readonly status: 'withdrawn' }
   /** They were held, and somebody else deleted or overwrote one. */
-  | { readonly status: 'gone'; readonly cause: Error };
+  | { readonly status: 'gone'; readonly cause: PassingError };
 
 /** What is remembered from lease to lease. */
 export interface KeyMemory {
@@ -169,7 +169,7 @@ export class HeldKeys<T> implements WatchedKeys {
     }
     const cause = fault as EtcdFault;
     this.#attempt += 1;
-    if (!this.#isHeld) this.#tell({ status: 'pending', attempt: this.#attempt, cause });
+    if (!this.#isHeld) this.#tell({ status: 'pending', attempt: this.#attempt, cause: cause.passing });
     if (cause.kind === 'lease-gone') this.#holder.onDoubt();
     return !this.#closed;
   }
@@ -190,7 +190,7 @@ export class HeldKeys<T> implements WatchedKeys {
         return;
       case 'conflict': {
         const owner = plan.lease === '0' ? 'somebody without a lease' : `the owner of lease ${plan.lease}`;
-        const cause = new RxEtcdError('key-conflict', `key ${JSON.stringify(plan.key)} is held by ${owner}`);
+        const cause = passingError('key-conflict', `key ${JSON.stringify(plan.key)} is held by ${owner}`);
         if (this.#policy.onConflict === 'fail') this.#fail(cause);
         else this.#tell({ status: 'pending', attempt: 0, cause });
         return;
@@ -217,7 +217,7 @@ export class HeldKeys<T> implements WatchedKeys {
     this.#tell({ status: 'held', present: as, revision });
   }
 
-  #disturbed(cause: Error): void {
+  #disturbed(cause: PassingError): void {
     const { memory } = this.#holder;
     this.#isHeld = false;
     this.#made = undefined;
@@ -288,15 +288,15 @@ export class HeldKeys<T> implements WatchedKeys {
 }
 
 /** Why the keys are not what we made them, when they are not. */
-function disturbance(situation: Situation, bytes: readonly Uint8Array[]): Error | undefined {
+function disturbance(situation: Situation, bytes: readonly Uint8Array[]): PassingError | undefined {
   if (situation.seen === undefined) return undefined;
   for (const [index, { name }] of situation.keys.entries()) {
     const entry = situation.seen[index]?.entry;
     const key = JSON.stringify(name);
     if (entry === undefined)
-      return new RxEtcdError('key-conflict', `key ${key} was deleted: by somebody else, or with its lease`);
+      return passingError('key-conflict', `key ${key} was deleted: by somebody else, or with its lease`);
     if (!isOwn(situation, entry.lease) || !equalBytes(entry.value, bytes[index] as Uint8Array)) {
-      return new RxEtcdError('key-conflict', `key ${key} was overwritten by somebody else`);
+      return passingError('key-conflict', `key ${key} was overwritten by somebody else`);
     }
   }
   return undefined;

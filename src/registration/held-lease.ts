@@ -1,6 +1,7 @@
 import { AsyncSubject, defer, of, timer, type Observable, type SchedulerLike, type Subscription } from 'rxjs';
 import { timerQueueOf, type QueuedTimer, type TimerQueue } from '../time/timer-queue.ts';
 import { backoffDelayMs } from '../time/backoff.ts';
+import { passingError, type PassingError } from '../errors.ts';
 import { EtcdFault, fatalError } from '../etcd/faults.ts';
 import type { Connection, Member, ConnectionState, Renewal } from '../etcd/member.ts';
 import { askFor$, newLease, type Lease } from './lease-grant.ts';
@@ -24,7 +25,7 @@ export interface HeldLeaseState {
 
 interface Trouble {
   readonly attempt: number;
-  readonly cause?: Error;
+  readonly cause?: PassingError;
 }
 
 const NO_TROUBLE: Trouble = { attempt: 0 };
@@ -119,7 +120,7 @@ export class HeldLease implements QueuedTimer, ConnectionListener {
   next(state: ConnectionState): void {
     this.#nextPhase();
     this.#member = state.status === 'up' ? state.member : undefined;
-    if (state.status === 'down') this.#tell(this.#failed(state.cause));
+    if (state.status === 'down') this.#tell(this.#failed(state.cause.passing));
     else this.#attempt(state.member);
   }
 
@@ -137,7 +138,7 @@ export class HeldLease implements QueuedTimer, ConnectionListener {
       this.#clock.set(this, doubtInMs);
       return;
     }
-    const cause = new Error(`no renewal of lease ${lease.id} was answered for two thirds of its TTL`);
+    const cause = passingError('timeout', `no renewal of lease ${lease.id} was answered for two thirds of its TTL`);
     this.#tell(this.#suspended(lease, cause));
   }
 
@@ -251,14 +252,14 @@ export class HeldLease implements QueuedTimer, ConnectionListener {
 
   #recover(cause: EtcdFault): void {
     const phase = this.#phase;
-    if (cause.kind !== 'lease-gone' || this.#lease === undefined) this.#tell(this.#failed(cause));
+    if (cause.kind !== 'lease-gone' || this.#lease === undefined) this.#tell(this.#failed(cause.passing));
     else {
       // A new id: the old one may still be the target of a revoke by somebody else.
       const { id } = this.#lease;
       this.#lease = undefined;
       this.#suspendedSinceMs = undefined;
-      this.#trouble = { attempt: 0, cause };
-      this.#tell({ status: 'lost', leaseId: id, cause });
+      this.#trouble = { attempt: 0, cause: cause.passing };
+      this.#tell({ status: 'lost', leaseId: id, cause: cause.passing });
     }
     if (this.#phase !== phase) return;
     const { random, scheduler } = this.#options;
@@ -282,13 +283,13 @@ export class HeldLease implements QueuedTimer, ConnectionListener {
     return { status: 'granted', leaseId: id, ttlSeconds, renewalLateMs: lateMs };
   }
 
-  #suspended({ id, ttlSeconds, renewedAtMs = 0 }: Lease, cause: Error): LeaseState {
+  #suspended({ id, ttlSeconds, renewedAtMs = 0 }: Lease, cause: PassingError): LeaseState {
     this.#suspendedSinceMs ??= this.#options.scheduler.now();
     const expiresAtMs = renewedAtMs + ttlSeconds * 1000;
     return { status: 'suspended', leaseId: id, ttlSeconds, sinceMs: this.#suspendedSinceMs, expiresAtMs, cause };
   }
 
-  #failed(cause: Error): LeaseState {
+  #failed(cause: PassingError): LeaseState {
     this.#trouble = { attempt: this.#trouble.attempt + 1, cause };
     return this.#lease?.renewedAtMs === undefined ? this.#granting() : this.#suspended(this.#lease, cause);
   }

@@ -1,3 +1,5 @@
+import type { PassingError } from '../errors.ts';
+
 /** Where a lease stands, told apart by `status`. Times are in milliseconds of the scheduler's clock. */
 export type LeaseState =
   | {
@@ -6,7 +8,7 @@ export type LeaseState =
       /** Failures in a row, 0 while the first attempt runs. */
       readonly attempt: number;
       /** The last failure. */
-      readonly cause?: Error;
+      readonly cause?: PassingError;
     }
   | {
       /** The lease lives: a renewal sent less than a TTL ago was answered. */
@@ -29,13 +31,13 @@ export type LeaseState =
       readonly sinceMs: number;
       /** Until when it lives for certain, unless it is revoked. */
       readonly expiresAtMs: number;
-      readonly cause: Error;
+      readonly cause: PassingError;
     }
   | {
       /** The lease is gone, for certain. A new one follows. */
       readonly status: 'lost';
       readonly leaseId: string;
-      readonly cause: Error;
+      readonly cause: PassingError;
     };
 
 /** Whether there is nothing new to tell. */

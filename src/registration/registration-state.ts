@@ -1,3 +1,4 @@
+import type { PassingError } from '../errors.ts';
 import type { KeyState } from './held-keys.ts';
 import type { RegisteredKey } from './key-plan.ts';
 import type { LeaseState } from './lease-state.ts';
@@ -10,7 +11,7 @@ export type RegistrationState<T = string> =
       /** Failures in a row, 0 while the first attempt runs. */
       readonly attempt: number;
       /** The last failure. */
-      readonly cause?: Error;
+      readonly cause?: PassingError;
     }
   | {
       /** etcd confirmed the keys under the lease. */
@@ -39,12 +40,12 @@ export type RegistrationState<T = string> =
       readonly sinceMs: number;
       /** Until when the lease lives for certain, unless it is revoked. */
       readonly expiresAtMs: number;
-      readonly cause: Error;
+      readonly cause: PassingError;
     }
   | {
       /** What was registered is gone, or another's. It is registered again, or stood by, as `onConflict` says. */
       readonly status: 'lost';
-      readonly cause: Error;
+      readonly cause: PassingError;
     }
   | {
       /** Not in etcd, because `ready$` says so. The lease is kept. */

@@ -1,7 +1,7 @@
 import { Observable, asyncScheduler, from, map, merge, type ObservableInput, type SchedulerLike } from 'rxjs';
 import type { PrefixState, RejectedKeys } from '../discovery/prefix-state.ts';
 import { Snapshot, type EntryChange } from '../discovery/snapshot.ts';
-import { RxEtcdError, invalidArgument } from '../errors.ts';
+import { invalidArgument, passingError } from '../errors.ts';
 import { forEachDifference, snapshotIn, statusOf, type Known } from './known.ts';
 
 /** A value with where it comes from. */
@@ -139,7 +139,7 @@ function mergedState<T>(
   const waiting = pending[0];
   if (waiting !== undefined && partialSinceMs !== undefined) {
     const names = all.flatMap(([name, state]) => (state.status === 'pending' ? [name] : []));
-    const cause = waiting.cause ?? new RxEtcdError('stale', `nothing is known yet of ${names.join(', ')}`);
+    const cause = waiting.cause ?? passingError('stale', `nothing is known yet of ${names.join(', ')}`);
     return { status: 'stale', snapshot, rejected, sinceMs: partialSinceMs, cause, attempt: waiting.attempt };
   }
   const resync =

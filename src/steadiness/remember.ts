@@ -3,7 +3,7 @@ import type { Codec } from '../codecs/codec.ts';
 import { text } from '../codecs/text.ts';
 import type { PrefixState } from '../discovery/prefix-state.ts';
 import type { Snapshot } from '../discovery/snapshot.ts';
-import { RxEtcdError, invalidArgument } from '../errors.ts';
+import { invalidArgument, passingError } from '../errors.ts';
 import { durationMs } from '../time/durations.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 import { readStored, writeStored, type StoredSnapshot } from './stored-snapshot.ts';
@@ -118,7 +118,7 @@ function remembered<T>(
   { attempt, cause }: Extract<PrefixState<T>, { status: 'pending' }>,
   { snapshot, savedAtMs }: StoredSnapshot<T>,
 ): PrefixState<T> {
-  const unanswered = new RxEtcdError('stale', 'remembered from an earlier time: etcd has not answered yet');
+  const unanswered = passingError('stale', 'remembered from an earlier time: etcd has not answered yet');
   return { status: 'stale', snapshot, rejected: new Map(), sinceMs: savedAtMs, cause: cause ?? unanswered, attempt };
 }
 

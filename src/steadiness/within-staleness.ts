@@ -9,7 +9,7 @@ import {
 } from 'rxjs';
 import type { PrefixState } from '../discovery/prefix-state.ts';
 import { Snapshot } from '../discovery/snapshot.ts';
-import { RxEtcdError } from '../errors.ts';
+import { passingError, type PassingError } from '../errors.ts';
 import { durationMs } from '../time/durations.ts';
 
 /** What {@link withinStaleness} does when what is known is too old. */
@@ -147,9 +147,9 @@ function shownInstead<T>(
   }
 }
 
-function tooOldError(state: PrefixState<unknown>, boundMs: number): RxEtcdError {
+function tooOldError(state: PrefixState<unknown>, boundMs: number): PassingError {
   const cause = state.status === 'live' ? undefined : state.cause;
   const what = state.status === 'pending' ? 'etcd has not answered' : 'contact with etcd has been lost';
   const why = cause === undefined ? '' : `: ${cause.message}`;
-  return new RxEtcdError('stale', `${what} for longer than ${boundMs} ms${why}`, { cause });
+  return passingError('stale', `${what} for longer than ${boundMs} ms${why}`, { cause });
 }

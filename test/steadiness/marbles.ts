@@ -1,4 +1,5 @@
 import type { PrefixState, ResyncReason } from '../../src/discovery/prefix-state.ts';
+import { passingError } from '../../src/errors.ts';
 import { Snapshot } from '../../src/discovery/snapshot.ts';
 import type { Known } from '../../src/steadiness/known.ts';
 import { TestScheduler } from 'rxjs/testing';
@@ -13,7 +14,7 @@ export function marbles(run: Run): void {
   }).run(run);
 }
 
-export const cause = new Error('connection lost');
+export const cause = passingError('connection-lost', 'connection lost');
 
 /** `a b=2` as a snapshot of a and b; a value is its key when it is not given. */
 export function snapshot(entries: string, revision: number = 1): Snapshot<string> {
