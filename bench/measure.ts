@@ -1,5 +1,5 @@
+import type { Shares } from './report/row.ts';
 import { startWorker } from './support/processes.ts';
-import type { Shares } from './support/profile.ts';
 
 interface Result {
   readonly us: number;
@@ -11,6 +11,15 @@ interface ReplayTask {
   readonly perMessage: number;
   readonly warmup: number;
   readonly events: number;
+}
+
+/** The best of several rounds, and what the heap grew by, for one pick. */
+export interface PickCost {
+  readonly variant: string;
+  readonly subject: string;
+  readonly keys: number;
+  readonly ns: number;
+  readonly bytes: number;
 }
 
 /** CPU microseconds per event of a client that is sent canned events. */

@@ -1,49 +1,40 @@
 /**
- * `npm run bench`: what this library costs beside what one would write without it, in one run. Prints its progress and
- * writes bench/results.json, docs/images/performance.svg and the tables of docs/performance.md and README.md.
+ * `npm run bench`: what this library costs beside what one would write without it, in one run. Prints its progress,
+ * writes bench/results.json, and from that every number and picture in README and docs/.
  *
- * Options: `--runs=N` (how often each is measured, default 3; the median counts), `--only=replay,profile,live,list,leases,decoders`.
+ *   npm run bench -- --only=list,picks   measures these groups alone; the results of the others stay
+ *   npm run bench -- --runs=5            how often each is measured, 3 by default; the median counts
+ *   npm run bench -- --report            measures nothing: writes the documents again from the results
  */
-import { mkdir, writeFile } from 'node:fs/promises';
 import { arch, cpus, platform } from 'node:os';
-import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { findEtcd } from '../scripts/etcd.mjs';
-import { startEtcd } from '../test/support/etcd-server.ts';
-import { replayProfile, replayed, reported, watched } from './measure.ts';
-import { plot } from './report/plot.ts';
-import { tables } from './report/tables.ts';
-import { writeSection } from './report/write-section.ts';
+import { type EtcdServer, startEtcd } from '../test/support/etcd-server.ts';
+import { type PickCost, replayProfile, replayed, reported, watched } from './measure.ts';
+import { GROUPS, type Group, type Profile, type Row, type Shares } from './report/row.ts';
+import { sections } from './report/sections.ts';
+import { readResults, writeReport, writeResults } from './report/write-report.ts';
 import { startWorker } from './support/processes.ts';
-import type { Shares } from './support/profile.ts';
-
-/** One measured thing: the median, and what it was the median of. */
-export interface Row {
-  readonly group: 'replay' | 'live' | 'list' | 'leases' | 'decoders';
-  readonly subject: string;
-  readonly keys: number;
-  readonly perMessage: number;
-  readonly measure: 'cpuUs' | 'bytes' | 'heapBytes' | 'ms';
-  readonly median: number;
-  readonly all: readonly number[];
-}
-
-/** Where the time of one case goes: one run, under the profiler. */
-export interface Profile {
-  readonly what: string;
-  readonly shares: Shares;
-}
 
 const LEASES = 10_000;
 
-const { values } = parseArgs({ options: { runs: { type: 'string', default: '3' }, only: { type: 'string' } } });
+const { values } = parseArgs({
+  options: {
+    runs: { type: 'string', default: '3' },
+    only: { type: 'string', default: GROUPS.join() },
+    report: { type: 'boolean', default: false },
+  },
+});
 const runs = Number(values.runs);
-const wanted = (group: Row['group'] | 'profile'): boolean => values.only?.split(',').includes(group) ?? true;
-const root = process.cwd();
+const groups = values.report ? [] : GROUPS.filter((group) => values.only.split(',').includes(group));
+const wanted = (group: Group): boolean => groups.includes(group);
+const root = pathToFileURL(`${process.cwd()}/`);
 const profiles: Profile[] = [];
 const samples = new Map<string, { readonly row: Omit<Row, 'median' | 'all'>; readonly all: number[] }>();
 
-const etcd = findEtcd(process.env, join(root, '.etcd'));
+// This program runs compiled, from a folder of its own, where there is no `.etcd/`.
+const etcd = findEtcd(process.env, new URL('.etcd', root).pathname);
 if (etcd !== undefined) process.env['ETCD_BIN'] = etcd.path;
 
 // Interleaved: what disturbs the machine disturbs all alike.
@@ -51,15 +42,15 @@ for (let run = 1; run <= runs; run++) {
   if (wanted('decoders')) await decoders(run);
   if (wanted('replay')) await replay(run);
   if (wanted('live')) await live(run);
+  if (wanted('picks')) await picks(run);
 }
 if (wanted('profile')) await profile();
-if (wanted('list')) {
-  await lists(100_000, runs);
-  await lists(1_000_000, Math.min(3, runs));
-}
-if (wanted('leases')) for (let run = 1; run <= Math.min(3, runs); run++) await leases(run);
+if (wanted('list')) for (const keys of [100_000, 1_000_000]) await lists(keys);
+if (wanted('pages')) await pages(300_000);
+if (wanted('leases')) for (let run = 1; run <= runs; run++) await leases(run);
 
-const rows: Row[] = [...samples.values()].map(({ row, all }) => ({ ...row, median: median(all), all }));
+const before = readResults(root);
+const rows = [...samples.values()].map(({ row, all }): Row => ({ ...row, median: median(all), all }));
 const machine = {
   cpu: cpus()[0]?.model ?? 'unknown',
   cores: cpus().length,
@@ -68,15 +59,14 @@ const machine = {
   date: new Date().toISOString().slice(0, 10),
   runs,
 };
-await mkdir(join(root, 'docs/images'), { recursive: true });
-await writeFile(join(root, 'bench/results.json'), `${JSON.stringify({ machine, rows, profiles }, null, 2)}\n`);
-if (values.only === undefined) {
-  await writeFile(join(root, 'docs/images/performance.svg'), plot(rows));
-  const { full, short } = tables(rows, profiles, machine);
-  await writeSection(join(root, 'docs/performance.md'), full);
-  await writeSection(join(root, 'README.md'), short);
-}
-console.log(`\n${tables(rows, profiles, machine).full}`);
+const results = {
+  measured: { ...before.measured, ...Object.fromEntries(groups.map((group) => [group, machine])) },
+  rows: [...before.rows.filter(({ group }) => !wanted(group)), ...rows],
+  profiles: wanted('profile') ? profiles : before.profiles,
+};
+writeResults(root, results);
+await writeReport(root, results);
+console.log(`\n${Object.values(sections(results)).join('\n\n')}`);
 
 async function decoders(run: number): Promise<void> {
   for (const perMessage of [1, 64]) {
@@ -133,12 +123,9 @@ async function live(run: number): Promise<void> {
   }
 }
 
-async function lists(keys: number, times: number): Promise<void> {
-  const server = await startEtcd();
-  const writer = startWorker('live-writer.js', { url: server.clientUrl, keys, perMessage: 1 });
-  await writer.next('listening');
-  await writer.stop();
-  for (let run = 1; run <= times; run++) {
+async function lists(keys: number): Promise<void> {
+  const server = await startFilled(keys);
+  for (let run = 1; run <= runs; run++) {
     for (const subject of ['rx-etcd', 'etcd3']) {
       const task = { subject, url: server.clientUrl, keys };
       const result = await reported<{ us: number; peakRss: number; wallMs: number }>('list-client.js', task);
@@ -148,6 +135,45 @@ async function lists(keys: number, times: number): Promise<void> {
     }
   }
   await server.stop();
+}
+
+/** A list in pages, each of which asks for all that is left, up to a limit; and this library's. */
+async function pages(keys: number): Promise<void> {
+  const server = await startFilled(keys);
+  const serverUs = async (): Promise<number> => (await server.metrics())('process_cpu_seconds_total') * 1e6;
+  for (let run = 1; run <= runs; run++) {
+    for (const limit of [1000, 5000, 20_000, 100_000, 0]) {
+      const subject = limit === 0 ? 'rx-etcd' : `pages of ${limit.toLocaleString('en')}, to the end of the range`;
+      const client = startWorker('page-client.js', { limit, url: server.clientUrl, keys });
+      await client.next('ready');
+      const before = await serverUs();
+      const { us } = await client.next<{ readonly us: number }>('result');
+      record(
+        run,
+        { group: 'pages', subject, keys, perMessage: 0, measure: 'serverCpuUs' },
+        (await serverUs()) - before,
+      );
+      record(run, { group: 'pages', subject, keys, perMessage: 0, measure: 'cpuUs' }, us);
+      await client.stop();
+    }
+  }
+  await server.stop();
+}
+
+async function startFilled(keys: number): Promise<EtcdServer> {
+  const server = await startEtcd();
+  const writer = startWorker('live-writer.js', { url: server.clientUrl, keys, perMessage: 1 });
+  await writer.next('listening');
+  await writer.stop();
+  return server;
+}
+
+async function picks(run: number): Promise<void> {
+  const { costs } = await reported<{ readonly costs: readonly PickCost[] }>('pick-client.js', {});
+  for (const { variant, subject, keys, ns, bytes } of costs) {
+    record(run, { group: 'picks', subject, keys, perMessage: 0, measure: 'ns', variant }, ns);
+    record(run, { group: 'picks', subject, keys, perMessage: 0, measure: 'bytes', variant }, bytes);
+  }
 }
 
 async function leases(run: number): Promise<void> {
@@ -174,10 +200,8 @@ function record(run: number, row: Omit<Row, 'median' | 'all'>, value: number): v
   const sample = samples.get(name) ?? { row, all: [] };
   samples.set(name, sample);
   sample.all.push(value);
-  const { group, subject, keys, perMessage, measure } = row;
-  console.log(
-    `[${run}/${runs}] ${group} ${subject} keys=${keys} perMessage=${perMessage}: ${value.toFixed(2)} ${measure}`,
-  );
+  const { measure, ...what } = row;
+  console.log(`[${run}/${runs}] ${Object.values(what).join(' ')}: ${value.toFixed(2)} ${measure}`);
 }
 
 function median(all: readonly number[]): number {

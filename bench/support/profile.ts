@@ -1,7 +1,5 @@
 import { Session, type Profiler } from 'node:inspector/promises';
-
-/** Parts of what a client does, and the share of its busy time that each takes: all of them make 1. */
-export type Shares = Readonly<Record<string, number>>;
+import type { Shares } from '../report/row.ts';
 
 const GC = 'collecting garbage';
 const REST = 'grpc-js and Node: receiving, events, timers';

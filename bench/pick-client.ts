@@ -1,10 +1,7 @@
 /**
  * What a pick costs, beside what people write: the values spread into an array, an index into it.
  *
- *   node --expose-gc --import tsx bench/picks.ts
- *
- * First with hosts that stay, then with one host coming or going before every pick. Each number is the time
- * of one pick in nanoseconds, in the best of several rounds, and the bytes allocated for one.
+ * First with hosts that stay, then with one host coming or going before every pick.
  */
 import { type OperatorFunction, Subject } from 'rxjs';
 import { Snapshot } from '../src/discovery/snapshot.ts';
@@ -16,11 +13,12 @@ import { roundRobin } from '../src/selection/round-robin.ts';
 import type { Selector } from '../src/selection/selector.ts';
 import { sticky } from '../src/selection/sticky.ts';
 import { weighted } from '../src/selection/weighted.ts';
+import type { PickCost } from './measure.ts';
 
 type Hosts = ReadonlyMap<string, string>;
 type Picker = (hosts: Hosts) => (affinity: string) => string | undefined;
 
-const SIZES = [10, 100, 1000, 10_000];
+const HOSTS = 1000;
 const ROUNDS = 10;
 const ROUND_MS = 20;
 
@@ -45,17 +43,13 @@ const subjects: Record<string, () => Picker> = {
   sticky: () => pickerOf(sticky()),
 };
 
-table('Snapshot, hosts stay', (size) => steady(Snapshot.of(entriesOf(size))));
-table('plain Map, hosts stay', (size) => steady(new Map(entriesOf(size))));
-table('Snapshot, a change before every pick', (size) => {
-  const full = Snapshot.of(entriesOf(size));
-  const [gone] = [...full.keys()].slice(size >> 1);
-  const less = Snapshot.change(full, [[gone ?? '', undefined]], 1);
-  return (start) => {
-    const next = start();
-    let turn = 0;
-    return () => next(turn++ % 2 === 0 ? less : full)('user 7');
-  };
+process.send?.({
+  type: 'result',
+  costs: [
+    ...costs('a snapshot, hosts stay', steady(Snapshot.of(entriesOf(HOSTS)))),
+    ...costs('a plain Map, hosts stay', steady(new Map(entriesOf(HOSTS)))),
+    ...costs('a snapshot, a change before every pick', changing(Snapshot.of(entriesOf(HOSTS)))),
+  ],
 });
 
 /** A pick from hosts that stay: what is done at a change is done before the clock runs. */
@@ -67,16 +61,23 @@ function steady(hosts: Hosts): (start: () => Picker) => () => unknown {
   };
 }
 
-function table(title: string, prepare: (size: number) => (start: () => Picker) => () => unknown): void {
-  console.log(`\n${title}`);
-  console.log(`${''.padEnd(22)}${SIZES.map((size) => `n = ${size}`.padStart(20)).join('')}`);
-  const tasks = SIZES.map((size) => prepare(size));
-  for (const [name, start] of Object.entries(subjects)) {
-    const cells = tasks.map((task) => measure(task(start)));
-    console.log(
-      `${name.padEnd(22)}${cells.map(({ ns, bytes }) => `${ns.toFixed(0)} ns ${bytes.toFixed(0)} B`.padStart(20)).join('')}`,
-    );
-  }
+function changing(full: Snapshot<string>): (start: () => Picker) => () => unknown {
+  const [gone] = [...full.keys()].slice(full.size >> 1);
+  const less = Snapshot.change(full, [[gone ?? '', undefined]], 1);
+  return (start) => {
+    const next = start();
+    let turn = 0;
+    return () => next(turn++ % 2 === 0 ? less : full)('user 7');
+  };
+}
+
+function costs(variant: string, task: (start: () => Picker) => () => unknown): PickCost[] {
+  return Object.entries(subjects).map(([subject, start]) => ({
+    variant,
+    subject,
+    keys: HOSTS,
+    ...measure(task(start)),
+  }));
 }
 
 function measure(once: () => unknown): { ns: number; bytes: number } {

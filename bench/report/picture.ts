@@ -1,4 +1,4 @@
-import type { Row } from '../run.ts';
+import type { Row } from './row.ts';
 
 const COLORS: Readonly<Record<string, string>> = {
   'rx-etcd': '#2563eb',
@@ -13,12 +13,12 @@ const LABELS: Readonly<Record<string, string>> = {
   floor: 'raw stream, only counted',
 };
 const WIDTH = 760;
-const LEFT = 190;
+const LEFT = 220;
 const BAR = 14;
 const TEXT = 'font-family="system-ui, sans-serif" font-size="12" fill="#374151"';
 
 /** CPU per event as horizontal bars, on a logarithmic scale: from less than one microsecond to milliseconds. */
-export function plot(rows: readonly Row[]): string {
+export function picture(rows: readonly Row[]): string {
   const replay = rows.filter((row) => row.group === 'replay');
   const subjects = Object.keys(COLORS);
   const groups = [...new Set(replay.map(({ keys, perMessage }) => `${keys} ${perMessage}`))];
