@@ -11,7 +11,7 @@ import { watchPrefixState$ } from '../../src/discovery/watch-prefix-state.ts';
 import { watchPrefix$ } from '../../src/discovery/watch-prefix.ts';
 import { watchPrefixes$ } from '../../src/discovery/watch-prefixes.ts';
 import type { EtcdClient } from '../../src/etcd/etcd3-client.ts';
-import { marbles, shown } from '../steadiness/marbles.ts';
+import { marbles, shown } from '../support/marbles.ts';
 import { FakeEtcd, type ServerWatch } from './fake-etcd.ts';
 
 // The public functions themselves, on a store that is driven in virtual time: a fake is its own client here.

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startEtcd, type EtcdServer } from '../support/etcd-server.ts';
 import { eventually } from '../support/eventually.ts';
 import { exampleBlocks, exampleTags, markdownBlocks, promisedOutput, type CodeBlock } from './code-blocks.ts';
-import { createSandbox, type Run, type Sandbox } from './sandbox.ts';
+import { createSandbox, type Run, type Sandbox } from '../support/sandbox.ts';
 
 const blocks = [...markdownBlocks(), ...exampleBlocks()];
 

@@ -1,6 +1,6 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { root } from './sandbox.ts';
+import { root } from '../support/sandbox.ts';
 
 /** A piece of TypeScript in a text for people. */
 export interface CodeBlock {

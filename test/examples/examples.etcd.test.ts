@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startEtcd, type EtcdServer } from '../support/etcd-server.ts';
 import { expectedOutput } from './expected-output.ts';
-import { createSandbox, root, type Run, type Sandbox } from './sandbox.ts';
+import { createSandbox, root, type Run, type Sandbox } from '../support/sandbox.ts';
 
 const examples = new Map(
   readdirSync(join(root, 'examples'))

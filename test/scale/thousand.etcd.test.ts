@@ -2,7 +2,7 @@ import { Etcd3 } from 'etcd3';
 import { Subscription } from 'rxjs';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { register$, watchPrefix$ } from '../../src/index.ts';
-import { createSandbox, type Sandbox } from '../examples/sandbox.ts';
+import { createSandbox, type Sandbox } from '../support/sandbox.ts';
 import { startEtcd, type EtcdServer } from '../support/etcd-server.ts';
 import { eventually } from '../support/eventually.ts';
 

@@ -12,7 +12,7 @@ import { protectEmpty } from '../../src/steadiness/protect-empty.ts';
 import { settle } from '../../src/steadiness/settle.ts';
 import { snapshots } from '../../src/steadiness/snapshots.ts';
 import { withinStaleness } from '../../src/steadiness/within-staleness.ts';
-import { live, marbles, pending, plain, shown, snapshot, stale } from './marbles.ts';
+import { live, marbles, pending, plain, shown, snapshot, stale } from '../support/marbles.ts';
 
 type States = Observable<PrefixState<string>>;
 type Run = (source: Observable<Known<string>>, other?: Observable<Known<string>>) => Observable<Known<unknown>>;

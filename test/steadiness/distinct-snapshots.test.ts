@@ -3,7 +3,7 @@ import { map } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { RxEtcdError } from '../../src/errors.ts';
 import { distinctSnapshots } from '../../src/steadiness/distinct-snapshots.ts';
-import { live, marbles, pending, plain, shown, snapshot, stale } from './marbles.ts';
+import { live, marbles, pending, plain, shown, snapshot, stale } from '../support/marbles.ts';
 
 describe('distinctSnapshots', () => {
   it('leaves out a snapshot with the same keys and values', () => {

@@ -3,7 +3,7 @@ import { Subject, VirtualTimeScheduler, map } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { Snapshot } from '../../src/discovery/snapshot.ts';
 import { holdRemovals } from '../../src/steadiness/hold-removals.ts';
-import { live, marbles, pending, plain, shown, snapshot, stale } from './marbles.ts';
+import { live, marbles, pending, plain, shown, snapshot, stale } from '../support/marbles.ts';
 
 describe('holdRemovals', () => {
   it('shows a removal only after it has lasted, and none that came back before', () => {

@@ -5,7 +5,7 @@ import type { PrefixState } from '../../src/discovery/prefix-state.ts';
 import type { Snapshot } from '../../src/discovery/snapshot.ts';
 import { RxEtcdError } from '../../src/errors.ts';
 import { mergePrefixes$, type Sourced } from '../../src/steadiness/merge-prefixes.ts';
-import { cause, live, marbles, pending, plain, snapshot, stale } from './marbles.ts';
+import { cause, live, marbles, pending, plain, snapshot, stale } from '../support/marbles.ts';
 
 describe('mergePrefixes$', () => {
   it('waits until all are known, and then follows each', () => {

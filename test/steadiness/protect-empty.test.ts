@@ -1,7 +1,7 @@
 import { map } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { protectEmpty } from '../../src/steadiness/protect-empty.ts';
-import { live, marbles, plain, shown, snapshot, stale } from './marbles.ts';
+import { live, marbles, plain, shown, snapshot, stale } from '../support/marbles.ts';
 
 const values = { a: snapshot('a b c d'), b: snapshot('a b c'), c: snapshot('a'), e: snapshot(''), n: snapshot('n') };
 const names = { a: 'a b c d', b: 'a b c', c: 'a', d: 'b c d', e: '', n: 'n' };

@@ -5,7 +5,7 @@ import type { PrefixState } from '../../src/discovery/prefix-state.ts';
 import { Snapshot } from '../../src/discovery/snapshot.ts';
 import { remember, type RememberOptions } from '../../src/steadiness/remember.ts';
 import type { SnapshotStore } from '../../src/steadiness/snapshot-store.ts';
-import { cause, live, pending, shown, snapshot, stale } from './marbles.ts';
+import { cause, live, pending, shown, snapshot, stale } from '../support/marbles.ts';
 
 describe('remember', () => {
   it('shows what is stored as stale, since it was saved, until etcd has answered', async () => {

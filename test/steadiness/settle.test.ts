@@ -1,7 +1,7 @@
 import { map } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { settle } from '../../src/steadiness/settle.ts';
-import { live, marbles, pending, plain, shown, snapshot, stale } from './marbles.ts';
+import { live, marbles, pending, plain, shown, snapshot, stale } from '../support/marbles.ts';
 
 const values = Object.fromEntries([...'abcdefghijklmnop'].map((key) => [key, snapshot(key)]));
 

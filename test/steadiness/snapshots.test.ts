@@ -1,6 +1,6 @@
 import { it } from 'vitest';
 import { snapshots } from '../../src/steadiness/snapshots.ts';
-import { live, marbles, pending, snapshot, stale } from './marbles.ts';
+import { live, marbles, pending, snapshot, stale } from '../support/marbles.ts';
 
 it('snapshots gives each snapshot of the states once, and nothing while nothing is known', () => {
   marbles(({ cold, expectObservable }) => {

@@ -2,7 +2,7 @@ import { NEVER, map, of } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { RxEtcdError } from '../../src/errors.ts';
 import { withinStaleness } from '../../src/steadiness/within-staleness.ts';
-import { cause, live, marbles, pending, plain, shown, stale } from './marbles.ts';
+import { cause, live, marbles, pending, plain, shown, stale } from '../support/marbles.ts';
 
 const names = { p: 'pending', a: 'live a', s: 'stale a', f: 'stale f', g: 'stale g', b: 'live b' };
 

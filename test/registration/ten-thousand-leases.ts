@@ -1,6 +1,6 @@
 // Ten thousand leases of one client, held for three TTLs: none lost, one connection, one stream of each kind.
-import { holdManyLeases } from '../registration/many-leases.ts';
-import { startStage } from '../registration/support.ts';
+import { holdManyLeases } from './many-leases.ts';
+import { startStage } from './support.ts';
 
 const stage = await startStage();
 try {
