@@ -22,8 +22,10 @@ const configuration = {
       from: {},
       to: {
         path: '^src/',
-        pathNot:
-          '^src/(index\\.ts|errors\\.ts|(codecs|sorted-tree|time|etcd|discovery|registration|steadiness|selection|grpc|testing|cli)/)',
+        pathNot: [
+          '^src/(index|errors)\\.ts$',
+          '^src/(codecs|sorted-tree|time|etcd|discovery|registration|steadiness|selection|grpc|testing|cli)/',
+        ],
       },
     },
     {

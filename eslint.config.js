@@ -71,6 +71,11 @@ export default defineConfig(
     rules: { 'no-console': 'off' },
   },
   {
+    // A program's parts, used by that program alone.
+    files: ['scripts/demo/**'],
+    rules: { '@typescript-eslint/explicit-module-boundary-types': 'off' },
+  },
+  {
     files: ['test/**', 'bench/**'],
     rules: {
       // Tests look into third-party values, and throw deliberately odd ones.

@@ -1,5 +1,5 @@
 // One watch, many subscribers. watchPrefix$ is cold: each subscription lists and watches for itself. Shared, there
-// is one watcher on the server; whoever comes late gets the latest snapshot at once; the last to leave ends it.
+// is one watcher on the server; a late subscriber gets the latest snapshot at once; the last to leave ends it.
 import { Etcd3 } from 'etcd3';
 import { defer, finalize, firstValueFrom, shareReplay } from 'rxjs';
 import { watchPrefix$ } from 'rx-etcd';

@@ -1,4 +1,4 @@
-// What is registered may change: each value goes under the same lease, the latest wins, and the end deregisters.
+// The registered value may change: each value goes under the same lease, the latest wins, and the end deregisters.
 import { Etcd3 } from 'etcd3';
 import { distinctUntilChanged, endWith, map, take, timer } from 'rxjs';
 import { json, register$ } from 'rx-etcd';

@@ -11,7 +11,7 @@ const etcd = new Etcd3({ hosts: process.env['ETCD_HOSTS']?.split(',') ?? 'http:/
 const prefix = '/examples/30/';
 await etcd.delete().prefix(prefix);
 
-// What is to be known of a host stands in its value: here, in the query of its URL.
+// A host's value holds what a client has to know of it: here, in the query of its URL.
 const servers = await Promise.all([
   serve('big', 'zone=eu&weight=3'),
   serve('small', 'zone=eu&weight=1'),

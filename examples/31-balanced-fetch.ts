@@ -91,7 +91,7 @@ function provide(host: string): void {
   server.listen(0, '127.0.0.1', () => {
     const { port } = server.address() as AddressInfo;
     const registration = register$(etcd, prefix + host, `http://127.0.0.1:${port}`, { ttlSeconds: 2 }).subscribe();
-    // Out of etcd first; then it still answers whoever has not heard of it yet.
+    // Out of etcd first; then it still answers consumers that have not heard of it yet.
     const leave = (): void => {
       registration.unsubscribe();
       setTimeout(() => {

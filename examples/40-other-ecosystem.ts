@@ -18,7 +18,8 @@ const leaseId = (await etcd.leaseClient.leaseGrant({ TTL: 15, ID: 0 })).ID;
 await etcd
   .put('/microservices/example-40/7f3c1b1e')
   .value(
-    `{"id":"7f3c1b1e","name":"example-40","version":"v1.2.0","metadata":{"zone":"cn-north"},"endpoints":["grpc://127.0.0.1:9000?isSecure=false","http://127.0.0.1:${kratosPort}?isSecure=false"]}`,
+    `{"id":"7f3c1b1e","name":"example-40","version":"v1.2.0","metadata":{"zone":"cn-north"},"endpoints":` +
+      `["grpc://127.0.0.1:9000?isSecure=false","http://127.0.0.1:${kratosPort}?isSecure=false"]}`,
   )
   .lease(leaseId);
 await etcd

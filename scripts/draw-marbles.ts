@@ -22,7 +22,8 @@ const STYLE = `
   .operator { fill: none; stroke: #818b98; }
   @media (prefers-color-scheme: dark) {
     text { fill: #f0f6fc; } .label { fill: #9198a1; } .line, .end { stroke: #9198a1; }
-    .value { fill: #121d2f; stroke: #4493f8; } .stale { fill: #272115; stroke: #d29922; } .pending { fill: #151b23; stroke: #9198a1; }
+    .value { fill: #121d2f; stroke: #4493f8; } .stale { fill: #272115; stroke: #d29922; }
+    .pending { fill: #151b23; stroke: #9198a1; }
   }`;
 
 /** A diagram as SVG: its inputs, the operator, its output. */
@@ -39,7 +40,8 @@ export function draw({ inputs, operator, output }: Diagram): string {
     drawRow(output, operatorY + BOX_HEIGHT + ROW_HEIGHT / 2, width),
   ];
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="${escape(describe(rows, operator))}">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" ` +
+      `role="img" aria-label="${escape(describe(rows, operator))}">`,
     `<style>${STYLE}\n</style>`,
     ...parts,
     '</svg>\n',

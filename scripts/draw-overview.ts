@@ -16,7 +16,8 @@ const [A1_FROM, A1_TO] = [22, 93];
 const [A2_FROM, A2_KILLED, A2_TO] = [32, 66, 79];
 
 const style = `
-  text { font: 12px ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace; fill: #1f2328; text-anchor: middle; }
+  text { font: 12px ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace; }
+  text { fill: #1f2328; text-anchor: middle; }
   .label { font-weight: 600; text-anchor: start; }
   .note { font-size: 11px; fill: #59636e; }
   .start { text-anchor: start; }
@@ -37,7 +38,8 @@ const style = `
     .line, .end { stroke: #9198a1; } .arrow { fill: #9198a1; } .guide { stroke: #3d444d; }
     .value { fill: #121d2f; stroke: #4493f8; } .good { fill: #12261e; stroke: #3fb950; }
     .stale { fill: #272115; stroke: #d29922; } .pending { fill: #151b23; stroke: #9198a1; }
-    .panel { fill: #151b23; stroke: #3d444d; } .down { fill: #25171c; } .key { fill: #1f6feb; } .orphan { fill: #1f6feb; }
+    .panel { fill: #151b23; stroke: #3d444d; } .down { fill: #25171c; }
+    .key { fill: #1f6feb; } .orphan { fill: #1f6feb; }
     .cross { stroke: #f85149; }
   }`;
 
@@ -84,14 +86,15 @@ note('gone after its TTL', A2_TO - 3, ROWS.watch + 30);
 note('gone at once', A1_TO, ROWS.watch + 30);
 
 const description =
-  'register$ registers a1 and stays registered, under the same lease, while etcd is killed and restarted. watchPrefix$ emits an ' +
-  'empty snapshot first, then one for each change, and keeps the last one while etcd is away. A host whose process dies is ' +
-  'gone after its TTL; one that unsubscribes is gone at once.';
+  'register$ registers a1 and stays registered, under the same lease, while etcd is killed and restarted. ' +
+  'watchPrefix$ emits an empty snapshot first, then one for each change, and keeps the last one while etcd is away. ' +
+  'A host whose process dies is gone after its TTL; one that unsubscribes is gone at once.';
 const folder = new URL('../docs/images/', import.meta.url);
 mkdirSync(folder, { recursive: true });
 writeFileSync(
   fileURLToPath(new URL('overview.svg', folder)),
-  `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${HEIGHT}" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" ` +
+  `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${HEIGHT}" viewBox="0 0 ${WIDTH} ${HEIGHT}" ` +
+    `role="img" ` +
     `aria-label="${description}">\n<style>${style}\n</style>\n${parts.join('\n')}\n</svg>\n`,
 );
 
@@ -131,7 +134,8 @@ function pill(kind: string, text: string, time: number, y: number, align: 'middl
 
 function rect(kind: string, time: number, y: number, duration: number, height: number, radius: number): void {
   parts.push(
-    `<rect class="${kind}" x="${at(time)}" y="${y}" width="${at(time + duration) - at(time)}" height="${height}" rx="${radius}"/>`,
+    `<rect class="${kind}" x="${at(time)}" y="${y}" width="${at(time + duration) - at(time)}" ` +
+      `height="${height}" rx="${radius}"/>`,
   );
 }
 

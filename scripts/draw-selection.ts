@@ -112,16 +112,21 @@ function svg(panels: readonly { readonly title: string; readonly counts: readonl
   const legend = ALL.map((key, i) => {
     const note = { c: ' (slow)', d: ' (leaves, returns)', f: ' (flaps at the end)', g: ' (joins)' }[key] ?? '';
     const x = gap + ([0, 40, 80, 156, 290, 330, 468][i] ?? 0);
-    return `<rect x="${x}" y="38" width="12" height="12" fill="${COLORS[i]}"/><text x="${x + 17}" y="48">${key}${note}</text>`;
+    const square = `<rect x="${x}" y="38" width="12" height="12" fill="${COLORS[i]}"/>`;
+    return `${square}<text x="${x + 17}" y="48">${key}${note}</text>`;
   });
   const charts = panels.map(({ title, counts }, i) => {
     const [x, y] = [gap + (i % 3) * (width + gap), top + Math.floor(i / 3) * (height + 50)];
-    return `<g transform="translate(${x} ${y})"><text y="-8" class="t">${title}</text>${bands(counts, width, height)}${marks(width, height)}</g>`;
+    const chart = `<text y="-8" class="t">${title}</text>${bands(counts, width, height)}${marks(width, height)}`;
+    return `<g transform="translate(${x} ${y})">${chart}</g>`;
   });
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size[0]} ${size[1]}" font-family="sans-serif" font-size="11" role="img" aria-label="Shares of calls by selector while hosts come and go">
-<style>.t{font-weight:bold;font-size:12px}.m{stroke:#222;stroke-dasharray:2 2;stroke-width:.7}.n{fill:#444;font-size:9px}</style>
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size[0]} ${size[1]}" font-family="sans-serif"
+font-size="11" role="img" aria-label="Shares of calls by selector while hosts come and go">
+<style>.t{font-weight:bold;font-size:12px}
+.m{stroke:#222;stroke-dasharray:2 2;stroke-width:.7}.n{fill:#444;font-size:9px}</style>
 <rect width="100%" height="100%" fill="#fff"/>
-<text x="${gap}" y="22" font-size="14">Who gets the calls while hosts come and go: time to the right, each band a host’s share</text>
+<text x="${gap}" y="22" font-size="14">
+Who gets the calls while hosts come and go: time to the right, each band a host’s share</text>
 ${legend.join('\n')}
 ${charts.join('\n')}
 </svg>
@@ -153,7 +158,8 @@ function marks(width: number, height: number): string {
   return events
     .map(([call, what]) => {
       const x = ((call / CALLS) * width).toFixed(1);
-      return `<path class="m" d="M${x} 0v${height + 3}"/><text class="n" x="${x}" y="${height + 13}" text-anchor="middle">${what}</text>`;
+      const line = `<path class="m" d="M${x} 0v${height + 3}"/>`;
+      return `${line}<text class="n" x="${x}" y="${height + 13}" text-anchor="middle">${what}</text>`;
     })
     .join('');
 }

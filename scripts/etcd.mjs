@@ -15,7 +15,7 @@ export const localDirectory = join(root, '.etcd');
 /**
  * The etcd binary and where it was found, or undefined: `ETCD_BIN`, else the PATH, else `.etcd/`.
  *
- * An `ETCD_BIN` that cannot be run throws: whoever set it wants that one and no other.
+ * An `ETCD_BIN` that cannot be run throws: the user wants that one and no other.
  *
  * @param {NodeJS.ProcessEnv} [env]
  * @param {string} [directory]

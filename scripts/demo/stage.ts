@@ -1,135 +1,161 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import { Etcd3 } from 'etcd3';
-import { Subject, Subscription, firstValueFrom, takeUntil, timeout, timer, type Observable } from 'rxjs';
-import type { EtcdServer } from '../../test/support/etcd-server.ts';
-import { consumerOf, type Consumer, type Served } from './consumer.ts';
-import { startProvider, type Provider } from './fleet.ts';
-import { hostsPrefix } from './places.ts';
-import type { Timeline } from './timeline.ts';
+import * as rx from 'rxjs';
+import { roundRobin, watchKey$, watchPrefix$, watchPrefixState$, type Selector } from 'rx-etcd';
+import type { Report } from './provider.ts';
+import type { Screen } from './screen.ts';
 
-/** What the acts play on. */
-export interface Stage {
-  readonly timeline: Timeline;
-  readonly consumer: Consumer;
-  readonly prefix: string;
-  readonly ttlSeconds: number;
-  /** The etcd of this demo; undefined on somebody else's. */
-  readonly server: EtcdServer | undefined;
-  /** Starts providers, each in a process of its own. */
-  start(...names: string[]): Provider[];
-  /** The providers whose processes run. */
-  running(): Provider[];
-  /** What etcd itself says of the registrations, asked past this library. */
-  registrations(): Promise<string[]>;
-  /** Uses a client of etcd3 once. */
-  onEtcd<T>(use: (client: Etcd3) => PromiseLike<T>): Promise<T>;
-  /** The first value, or a failure that says what was waited for. */
-  first<T>(source$: Observable<T>, what: string, withinMs?: number): Promise<T>;
-  /** Sends requests until it is stopped, and collects what was answered. */
-  traffic(): { stop(): Served[] };
-  /** Subscribes for as long as the demo runs. */
-  follow<T>(source$: Observable<T>, next: (value: T) => void): Subscription;
-  pause(ms: number): Promise<unknown>;
-  /** Ends everything that was started here, however far it got. */
-  clear(): Promise<void>;
+/** A request that was answered, and how many hosts it found dead before. */
+export interface Served {
+  readonly name: string;
+  readonly greeting: string | undefined;
+  readonly dead: number;
 }
 
-export interface StageOptions {
-  readonly timeline: Timeline;
-  readonly etcdHosts: readonly string[];
-  readonly server: EtcdServer | undefined;
-  readonly prefix: string;
-  readonly ttlSeconds: number;
-}
+const WITHIN_MS = 60_000;
+const latest = { bufferSize: 1, refCount: true };
 
-/** For what takes as long as the machine needs to start processes. */
-const PATIENCE_MS = 20_000;
+/** The consumer, the providers' processes, and a look into etcd past this library. */
+export function openStage(screen: Screen, etcdHosts: string[], prefix: string, ttlSeconds: number) {
+  const over$ = new rx.Subject<void>();
+  const etcd = new Etcd3({ hosts: etcdHosts });
+  const providers = new Map<string, ReturnType<typeof startProvider>>();
+  const answered = new Map<string, number>();
+  const hosts$ = watchPrefix$(etcd, `${prefix}hosts/`).pipe(rx.shareReplay(latest));
+  const state$ = watchPrefixState$(etcd, `${prefix}hosts/`).pipe(rx.shareReplay(latest));
+  // Shared, so that all requests follow one rotation.
+  const selector$ = hosts$.pipe(roundRobin(), rx.shareReplay(latest));
+  let rows: string[] = [];
+  follow(state$, (state) => {
+    const hosts = state.status === 'pending' ? [] : [...state.snapshot];
+    rows = [`── hosts (${state.status}) ──`, ...hosts.map(([key, host]) => `${nameOf(key)}  ${host}`)];
+  });
+  screen.standing = () => rows.map((row) => `${row}  ${answered.get(row.slice(0, 1)) ?? ''}`);
 
-export function setStage(options: StageOptions): Stage {
-  const { timeline, etcdHosts, server, prefix, ttlSeconds } = options;
-  const fleet: Provider[] = [];
-  const followed = new Subscription();
-  const over$ = new Subject<void>();
-  let over = false;
-  const stage: Stage = {
-    timeline,
-    prefix,
-    ttlSeconds,
-    server,
-    consumer: consumerOf(new Etcd3({ hosts: [...etcdHosts] }), prefix),
-    start(...names) {
-      if (over) throw new Error('the demo is over');
-      const started = names.map((name) => startProvider({ name, prefix, ttlSeconds, etcdHosts }));
-      fleet.push(...started);
-      for (const { name, pid, reports$ } of started) {
-        timeline.say(name, `starts as process ${pid}`);
-        stage.follow(reports$, (report) => {
-          if (report.type === 'heard') timeline.say(name, `hears: the greeting is ${report.greeting ?? 'not set'}`);
-          else
-            timeline.say(
-              name,
-              `${report.status}${report.leaseId === undefined ? '' : ` under lease ${report.leaseId}`}`,
-            );
-        });
+  function follow<T>(source$: rx.Observable<T>, next: (value: T) => void): rx.Subscription {
+    const error = (reason: unknown): void => {
+      screen.check(false, String(reason));
+    };
+    return source$.pipe(rx.takeUntil(over$)).subscribe({ next, error });
+  }
+
+  function startProvider(name: string) {
+    const script = fileURLToPath(new URL('provider.ts', import.meta.url));
+    const args = ['--import', 'tsx', script, name, prefix, String(ttlSeconds), etcdHosts.join()];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    screen.say(name, `starts as process ${child.pid}`);
+    const statuses: string[] = [];
+    const registered$ = new rx.ReplaySubject<void>(1);
+    const greeting$ = new rx.ReplaySubject<string | undefined>(1);
+    child.on('message', (report: Report) => {
+      if ('greeting' in report) {
+        screen.say(name, `hears: the greeting is ${report.greeting ?? 'not set'}`);
+        greeting$.next(report.greeting);
+        return;
       }
-      return started;
+      screen.say(name, `${report.status}${report.leaseId === undefined ? '' : ` under lease ${report.leaseId}`}`);
+      statuses.push(report.status);
+      if (report.status === 'registered') registered$.next();
+    });
+    const ended = once(child, 'exit').then(([code, signal]) => {
+      providers.delete(name);
+      return (signal ?? code) as string | number;
+    });
+    return { child, statuses, registered$, greeting$, ended };
+  }
+
+  /** One request: to the next host, and to the one after it when that is dead. */
+  function request$(selector: Selector<string>): rx.Observable<Served> {
+    let dead = -1;
+    return rx
+      .defer(async () => {
+        dead += 1;
+        const response = await fetch(`http://${selector.pick() ?? 'nobody'}/`, { signal: AbortSignal.timeout(2000) });
+        const served = { ...((await response.json()) as Served), dead };
+        answered.set(served.name, (answered.get(served.name) ?? 0) + 1);
+        return served;
+      })
+      .pipe(rx.retry(5));
+  }
+
+  const stage = {
+    hosts$,
+    state$,
+    providers,
+    greeting$: watchKey$(etcd, `${prefix}greeting`),
+    follow,
+
+    /** The first value that fits; it throws after a minute, and says what it waited for. */
+    until<T>(source$: rx.Observable<T>, what: string, fits: (value: T) => boolean = () => true): Promise<T> {
+      screen.waiting = what;
+      const late$ = rx.timer(WITHIN_MS).pipe(rx.map(() => new Error(`not within ${WITHIN_MS} ms: ${what}`)));
+      const fail$ = rx.merge(late$, over$.pipe(rx.map(() => new Error('interrupted'))));
+      return rx.firstValueFrom(
+        rx.merge(source$.pipe(rx.filter(fits)), fail$.pipe(rx.mergeMap((error) => rx.throwError(() => error)))),
+      );
     },
-    running: () => fleet.filter((provider) => provider.running),
-    registrations: () =>
-      stage.onEtcd(async (client) => {
-        const { kvs } = await client.getAll().prefix(hostsPrefix(prefix)).exec();
-        return kvs.map(
-          (kv) => `${nameOf(kv.key.toString())} under lease ${kv.lease}, created at revision ${kv.create_revision}`,
-        );
-      }),
-    async onEtcd(use) {
-      const client = new Etcd3({ hosts: [...etcdHosts] });
-      try {
-        return await use(client);
-      } finally {
-        client.close();
-      }
+    pause: (ms: number, what: string) => stage.until(rx.timer(ms), what),
+    async start(...names: string[]) {
+      for (const name of names) providers.set(name, startProvider(name));
+      for (const name of names) await stage.until(stage.provider(name).registered$, `${name} to be registered`);
     },
-    first: (source$, what, withinMs = PATIENCE_MS) => {
-      const tooLate = (): never => {
-        throw new Error(`${what}: not within ${withinMs} ms`);
-      };
-      return firstValueFrom(source$.pipe(timeout({ first: withinMs, with: tooLate }), takeUntil(over$)));
+    provider(name: string) {
+      const provider = providers.get(name);
+      if (provider === undefined) throw new Error(`${name} does not run`);
+      return provider;
     },
+    /** Ends a provider; gives how long the consumer took to notice, and how its process ended. */
+    async end(name: string, signal: NodeJS.Signals) {
+      const { child, ended } = stage.provider(name);
+      const sinceMs = screen.nowMs();
+      child.kill(signal);
+      await stage.until(hosts$, `${name} to be gone`, (hosts) => ![...hosts.keys()].map(nameOf).includes(name));
+      return { tookMs: screen.nowMs() - sinceMs, code: await ended };
+    },
+    requests$: (everyMs: number) =>
+      rx.interval(everyMs).pipe(
+        rx.withLatestFrom(selector$),
+        rx.concatMap(([, selector]) => request$(selector)),
+      ),
+    /** Sends requests until it is called, and collects the answers. */
     traffic() {
       const served: Served[] = [];
-      const subscription = stage.follow(stage.consumer.requests$(50), (answer) => served.push(answer));
-      return {
-        stop() {
-          subscription.unsubscribe();
-          return served;
-        },
+      const sending = follow(stage.requests$(50), (one) => served.push(one));
+      return () => {
+        sending.unsubscribe();
+        const names = [...new Set(served.map(({ name }) => name))].sort().join(' ');
+        return { count: served.length, names, dead: served.reduce((sum, { dead }) => sum + dead, 0) };
       };
     },
-    follow(source$, next) {
-      const subscription = source$.subscribe({
-        next,
-        error: (error: unknown) => {
-          timeline.check(false, String(error));
-        },
+    /** Uses a client of etcd3 once, past this library. */
+    async onEtcd<T>(use: (client: Etcd3) => PromiseLike<T>): Promise<T> {
+      const client = new Etcd3({ hosts: etcdHosts });
+      return Promise.resolve(use(client)).finally(() => {
+        client.close();
       });
-      followed.add(subscription);
-      return subscription;
     },
-    pause: (ms) => firstValueFrom(timer(ms).pipe(takeUntil(over$))),
-    async clear() {
-      over = true;
+    greet: (greeting: string) => stage.onEtcd((client) => client.put(`${prefix}greeting`).value(greeting)),
+    async registrations() {
+      const { kvs } = await stage.onEtcd((client) => client.getAll().prefix(`${prefix}hosts/`).exec());
+      return kvs.map(({ key, lease, create_revision: created }) => ({
+        lease,
+        line: `${nameOf(key.toString())} under lease ${lease}, created at revision ${created}`,
+      }));
+    },
+    /** Ends all that was started here, and leaves nothing of the demo in etcd. */
+    async close() {
       over$.next();
-      followed.unsubscribe();
-      const alive = stage.running();
-      const ended = Promise.all(alive.map((provider) => provider.ended));
-      for (const provider of alive) provider.kill('SIGTERM');
-      await Promise.race([ended, firstValueFrom(timer(3000))]);
-      for (const provider of alive) provider.kill('SIGKILL');
-      await ended;
-      // On somebody else's etcd nothing of the demo may stay, however it went.
-      if (server !== undefined) return;
+      over$.complete();
+      const left = [...providers.values()];
+      for (const { child } of left) child.kill('SIGTERM');
+      const all = Promise.all(left.map(({ ended }) => ended));
+      await Promise.race([all, rx.firstValueFrom(rx.timer(3000))]);
+      for (const { child } of left) child.kill('SIGKILL');
+      await all;
       const cleaned = stage.onEtcd((client) => client.delete().prefix(prefix)).catch(() => undefined);
-      await Promise.race([cleaned, firstValueFrom(timer(3000))]);
+      await Promise.race([cleaned, rx.firstValueFrom(rx.timer(3000))]);
     },
   };
   return stage;

@@ -215,7 +215,9 @@ export async function runSeed(seed: number, actionCount = 14): Promise<SeedResul
         },
         {
           withinMs: 40_000,
-          what: `the last state for ${watcher.name} (era ${era}, revision ${end}, has ${watcher.last?.status} ${watcher.last?.snapshot.revision})`,
+          what:
+            `the last state for ${watcher.name} (era ${era}, revision ${end}, ` +
+            `has ${watcher.last?.status} ${watcher.last?.snapshot.revision})`,
         },
       );
     }

@@ -97,7 +97,8 @@ function judgeRun(
     });
     if (found === undefined)
       throw new Error(
-        `${name}: snapshot ${judged} (${state.status}) is wrong: ${reasons.join('; ') || 'a replaced history was reported, and there was none'}`,
+        `${name}: snapshot ${judged} (${state.status}) is wrong: ` +
+          (reasons.join('; ') || 'a replaced history was reported, and there was none'),
       );
     era = found;
     judged += 1;

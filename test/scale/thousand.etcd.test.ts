@@ -143,7 +143,8 @@ async function streams(): Promise<Streams> {
     ['OK', 'Canceled', 'Unavailable', 'Unknown']
       .map((code) =>
         metrics(
-          `grpc_server_handled_total{grpc_code="${code}",grpc_method="${method}",grpc_service="etcdserverpb.${service}",grpc_type="bidi_stream"}`,
+          `grpc_server_handled_total{grpc_code="${code}",grpc_method="${method}",` +
+            `grpc_service="etcdserverpb.${service}",grpc_type="bidi_stream"}`,
         ),
       )
       .reduce((sum, count) => sum + count);

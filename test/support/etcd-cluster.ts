@@ -117,7 +117,7 @@ async function build(options: ClusterOptions): Promise<Built> {
     return !cutOff.has(to) && (dialer === undefined || !cutOff.has(dialer));
   }
 
-  // Connections made before the ids were known are cut once, so that whoever dials again says who it is.
+  // Connections made before the ids were known are cut once, so that a member that dials again says which it is.
   async function learnIds(): Promise<void> {
     for (const [index, member] of members.entries()) {
       const { id } = await status(member);

@@ -7,7 +7,7 @@ export interface EventuallyOptions {
   readonly withinMs?: number;
   /** The pause between two looks. Default 10. */
   readonly everyMs?: number;
-  /** What is waited for, for the failure message. */
+  /** The name of the condition, for the failure message. */
   readonly what?: string;
 }
 

@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 const firstPort = 10_000;
 const lastPort = 32_000;
 
-/** A TCP port on 127.0.0.1 that was free a moment ago: whoever takes it must be ready to ask again. */
+/** A TCP port on 127.0.0.1 that was free a moment ago: a caller asks again when it is taken meanwhile. */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = firstPort + Math.floor(Math.random() * (lastPort - firstPort));
