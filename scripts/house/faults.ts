@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { commentsOf } from './comments.ts';
 import { notClean } from './not-clean.ts';
@@ -6,12 +6,15 @@ import { words } from './words.ts';
 
 const COLUMNS = 120;
 const COMMENT_LINES = 2;
+/** A file of this repository, as documents name it. */
+const PATH = /`((?:src|test|bench|scripts|docs(?!\/api)|examples)\/[\w./-]+)`/g;
 const FOLDERS = ['src', 'test', 'bench', 'scripts', 'examples', 'docs'];
 
 /**
  * Where the files of this repository are not as docs/style.md says, in what no other tool checks: no line of code over
- * 120 columns, no comment of more than two lines inside a function, and none of the words in words.ts in comments and
- * documents. Files that are not gone through yet are left out, unless `all`.
+ * 120 columns, no comment of more than two lines inside a function, none of the words in words.ts in comments and
+ * documents, and no file named in a document that is not there. Files that are not gone through yet are left out,
+ * unless `all`.
  */
 export function houseFaults(all = false): string[] {
   return (
@@ -41,6 +44,12 @@ function faultsOf(file: string, text: string): string[] {
         if (found !== undefined) add(index + 1, `"${found}": ${instead}`);
       }
     });
+    // Decisions and the changelog tell of files that are gone.
+    if (!file.startsWith('docs/decisions/')) {
+      text.split('\n').forEach((line, index) => {
+        for (const [, path = ''] of line.matchAll(PATH)) if (!existsSync(path)) add(index + 1, `no such file: ${path}`);
+      });
+    }
     return faults;
   }
   text.split('\n').forEach((line, index) => {

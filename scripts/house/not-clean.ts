@@ -22,5 +22,4 @@ export const notClean: readonly string[] = [
   'test/steadiness/',
   'test/time/',
   'docs/guarantees.md',
-  'README.md',
 ];
