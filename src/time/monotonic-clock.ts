@@ -1,4 +1,5 @@
-import type { TimestampProvider } from 'rxjs';
+import { asyncScheduler, type TimestampProvider } from 'rxjs';
+import { steadyClock } from './steady-clock.ts';
 
-/** Milliseconds that never go back, for measuring: the wall clock can be set while a call is in flight. */
-export const monotonicClock: TimestampProvider = { now: () => performance.now() };
+/** The default of what measures calls: see {@link steadyClock}. */
+export const monotonicClock: TimestampProvider = { now: steadyClock(asyncScheduler) };

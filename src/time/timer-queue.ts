@@ -33,7 +33,7 @@ export class TimerQueue {
   /** Fires once, after `delayMs` and up to `slackMs` later. A timer that is queued already is queued again. */
   set(queued: QueuedTimer, delayMs: number, slackMs: number = 0): void {
     this.cancel(queued);
-    // The same times for all whose slack is sameTime: multiples of a power of two.
+    // Multiples of a power of two, so that timers of similar slack share their times.
     const gridMs = 2 ** Math.max(0, Math.floor(Math.log2(slackMs)));
     const dueMs = Math.ceil((this.nowMs() + Math.max(0, delayMs)) / gridMs) * gridMs;
     // Queued by a timer that fires: it goes to the next pass. Two timers that queue each other would never end this one.
