@@ -19,10 +19,12 @@ const world = [
   () => until.next(),
 ];
 
-register$(etcd, '/examples/21/shop/a1', '10.0.0.7:8080', { ttlSeconds: 10, ready$, until }).subscribe((state) => {
-  console.log(state.status);
-  if (state.status === 'withdrawn' || state.status === 'registered') world.shift()?.();
-});
+register$(etcd, '/examples/21/shop/a1', '10.0.0.7:8080', { ttlSeconds: 10, ready: ready$, until }).subscribe(
+  (state) => {
+    console.log(state.status);
+    if (state.status === 'withdrawn' || state.status === 'registered') world.shift()?.();
+  },
+);
 
 // Output:
 //   registering

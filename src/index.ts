@@ -28,13 +28,13 @@ export { fileStore } from './steadiness/file-store.ts';
 export type { Known } from './steadiness/known.ts';
 
 // Registration: a place in etcd for as long as a subscription lasts.
-export { register$, type RegisterOptions } from './registration/register.ts';
+export { register$, type RegisterOptions, type RegisteredEntries } from './registration/register.ts';
 export type { RegistrationState } from './registration/registration-state.ts';
 export { lease$ } from './registration/lease.ts';
 export type { LeaseOptions } from './registration/arguments.ts';
 export type { LeaseState } from './registration/lease-state.ts';
-export type { ConflictPolicy } from './registration/key-plan.ts';
-export type { ValueSource } from './registration/desired.ts';
+export type { ConflictPolicy } from './registration/reconcile.ts';
+export type { Entries, ValueSource } from './registration/desired.ts';
 
 // Selection: snapshots to a selector, a selector to a host.
 export type { CallOutcome, LearningSelector, Selector } from './selection/selector.ts';

@@ -218,7 +218,7 @@ interface GrantAnswer {
 }
 
 interface StockTxnResponse {
-  readonly header: { readonly revision: string };
+  readonly header: { readonly revision: string } | null;
   readonly succeeded: boolean;
   readonly responses: readonly { readonly response_range?: { readonly kvs: readonly StockKeyValue[] } | null }[];
 }
@@ -231,15 +231,18 @@ function txn$(call$: (body: object) => Observable<StockTxnResponse>, request: Tx
   };
   return call$(body).pipe(
     map((response) => {
-      const operations = response.succeeded ? request.then : (request.otherwise ?? []);
+      const { succeeded } = response;
+      const operations = succeeded ? request.then : (request.otherwise ?? []);
       return {
-        succeeded: response.succeeded,
-        revision: Number(response.header.revision),
-        results: operations.map((operation, index) => {
-          if (operation.type !== 'get') return [];
-          return (response.responses[index]?.response_range?.kvs ?? []).map((kv) =>
-            toEntry(kv, operation.range.namespaceBytes),
-          );
+        succeeded,
+        revision: Number(response.header?.revision ?? 0),
+        // As many as there are: how many there should be is for the caller to check, who knows what it is worth.
+        results: response.responses.map((each, index) => {
+          const operation = operations[index];
+          if (operation?.type !== 'get') return [];
+          const found = each.response_range;
+          if (found === undefined || found === null) throw unreadable('transaction response', 'a range is missing');
+          return found.kvs.map((kv) => toEntry(kv, operation.range.namespaceBytes));
         }),
       };
     }),

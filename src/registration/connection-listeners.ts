@@ -1,4 +1,4 @@
-import { Subscription } from 'rxjs';
+import { Subscription, type Observable } from 'rxjs';
 import type { Connection, ConnectionState } from '../etcd/member.ts';
 
 /** As an observer, without a completion: a connection has none. */
@@ -12,13 +12,13 @@ export interface ConnectionListener {
  * half a kilobyte for each, and ten thousand leases listen.
  */
 export class ConnectionListeners {
-  readonly #connection: Connection;
+  readonly #member$: Observable<ConnectionState>;
   readonly #listeners = new Set<ConnectionListener>();
   #subscription: Subscription | undefined;
   #latest: ConnectionState | undefined;
 
-  constructor(connection: Connection) {
-    this.#connection = connection;
+  constructor(member$: Observable<ConnectionState>) {
+    this.#member$ = member$;
   }
 
   add(listener: ConnectionListener): void {
@@ -36,9 +36,9 @@ export class ConnectionListeners {
     const subscription = new Subscription();
     this.#subscription = subscription;
     subscription.add(
-      this.#connection.member$.subscribe({
+      this.#member$.subscribe({
         next: (state) => {
-          // Left while it subscribes, it may have more to say in the same breath.
+          // Left while it subscribes, the source may emit more before it returns.
           if (subscription.closed) return;
           this.#latest = state;
           // Some may leave meanwhile, and who comes meanwhile is told at once.
@@ -64,11 +64,20 @@ export class ConnectionListeners {
   }
 }
 
-const fans = new WeakMap<Connection, ConnectionListeners>();
+const listeners = new WeakMap<Observable<ConnectionState>, ConnectionListeners>();
 
-/** The one of all leases of a connection. */
-export function listenersOf(connection: Connection): ConnectionListeners {
-  let fan = fans.get(connection);
-  if (fan === undefined) fans.set(connection, (fan = new ConnectionListeners(connection)));
-  return fan;
+/** The one of all registrations of a connection. */
+export function listenersOf({ member$ }: Connection): ConnectionListeners {
+  return listenersTo(member$);
+}
+
+/** The same for what has to be done also when the etcd3 client is closed. */
+export function drainingListenersOf({ drainingMember$ }: Connection): ConnectionListeners {
+  return listenersTo(drainingMember$);
+}
+
+function listenersTo(member$: Observable<ConnectionState>): ConnectionListeners {
+  let found = listeners.get(member$);
+  if (found === undefined) listeners.set(member$, (found = new ConnectionListeners(member$)));
+  return found;
 }

@@ -39,12 +39,3 @@ export type LeaseState =
       readonly leaseId: string;
       readonly cause: PassingError;
     };
-
-/** Whether there is nothing new to tell. */
-export function isSameLease(a: LeaseState, b: LeaseState): boolean {
-  if (a.status === 'granting' && b.status === 'granting') return a.attempt === b.attempt && a.cause === b.cause;
-  if (a.status === 'granted' && b.status === 'granted') {
-    return a.leaseId === b.leaseId && a.ttlSeconds === b.ttlSeconds && a.renewalLateMs === b.renewalLateMs;
-  }
-  return a.status === 'suspended' && b.status === 'suspended' && a.leaseId === b.leaseId;
-}

@@ -1,7 +1,5 @@
 import type { PassingError } from '../errors.ts';
-import type { KeyState } from './held-keys.ts';
-import type { RegisteredKey } from './key-plan.ts';
-import type { LeaseState } from './lease-state.ts';
+import type { MachineState } from './machine.ts';
 
 /** Where a registration stands, told apart by `status`. Times are in milliseconds of the scheduler's clock. */
 export type RegistrationState<T = string> =
@@ -32,9 +30,11 @@ export type RegistrationState<T = string> =
        * 0 below a sixth of the TTL, which is half of the time between renewals.
        */
       readonly renewalLateMs: number;
+      /** Why a later value could not be written so far. It is tried again; what is told here is still there. */
+      readonly cause?: PassingError;
     }
   | {
-      /** Renewals go unanswered: the registration may still be there, or not. */
+      /** Renewals, or the look at the keys after a reconnect, go unanswered: the registration may still be there. */
       readonly status: 'suspended';
       readonly leaseId: string;
       readonly sinceMs: number;
@@ -48,7 +48,7 @@ export type RegistrationState<T = string> =
       readonly cause: PassingError;
     }
   | {
-      /** Not in etcd, because `ready$` says so. The lease is kept. */
+      /** Not in etcd, because `ready` says so or the set of keys is empty. The lease is kept. */
       readonly status: 'withdrawn';
       readonly leaseId: string;
     }
@@ -63,34 +63,46 @@ export type RegistrationState<T = string> =
       readonly confirmed: boolean;
     };
 
-/** The state after `last`, from those of the lease and the keys; `undefined` when there is nothing new to tell. */
-export function nextState<T>(
-  last: RegistrationState<T> | undefined,
-  lease: LeaseState,
-  keyState: KeyState<T> | undefined,
-  keys: readonly RegisteredKey[],
+/** What to tell after what was told; `undefined` when there is nothing new. */
+export function describeRegistration<T>(
+  machine: MachineState<RegistrationState<T>>,
+  nowMs: number,
 ): RegistrationState<T> | undefined {
-  const next = stateOf(last, lease, keyState, keys);
-  return next === undefined || (last !== undefined && isSame(last, next)) ? undefined : next;
+  const last = machine.told;
+  const next = stateOf(machine, nowMs);
+  if (next === undefined || (last !== undefined && isSame(last, next))) return undefined;
+  return inOrder(last, next);
 }
 
-function stateOf<T>(
-  last: RegistrationState<T> | undefined,
-  lease: LeaseState,
-  keyState: KeyState<T> | undefined,
-  keys: readonly RegisteredKey[],
-): RegistrationState<T> | undefined {
+function stateOf<T>(machine: MachineState<RegistrationState<T>>, nowMs: number): RegistrationState<T> | undefined {
+  switch (machine.phase) {
+    case 'running':
+      return whileRunning(machine, nowMs);
+    case 'draining':
+    case 'drained':
+      return { status: 'draining' };
+    case 'ended':
+      return { status: 'deregistered', confirmed: machine.confirmed };
+    case 'new':
+    case 'leaving':
+    case 'failed':
+      return undefined;
+  }
+}
+
+function whileRunning<T>(machine: MachineState<RegistrationState<T>>, nowMs: number): RegistrationState<T> | undefined {
+  const { told: last, leaseState: lease, lease: held, keyState } = machine;
   const wasThere = last?.status === 'registered' || last?.status === 'suspended';
   switch (lease.status) {
     case 'granting':
-      return { status: 'registering', attempt: lease.attempt, ...(lease.cause && { cause: lease.cause }) };
+      return registering(lease.attempt, lease.cause);
     case 'lost':
-      return wasThere
-        ? { status: 'lost', cause: lease.cause }
-        : { status: 'registering', attempt: 0, cause: lease.cause };
+      return wasThere ? { status: 'lost', cause: lease.cause } : registering(0, lease.cause);
     case 'suspended': {
-      if (keyState?.status === 'gone') return { status: 'lost', cause: keyState.cause };
-      if (!wasThere) return { status: 'registering', attempt: 1, cause: lease.cause };
+      if (keyState?.status === 'gone' && (wasThere || last?.status === 'lost')) {
+        return { status: 'lost', cause: keyState.cause };
+      }
+      if (!wasThere) return registering(1, lease.cause);
       const { leaseId, sinceMs, expiresAtMs, cause } = lease;
       return { status: 'suspended', leaseId, sinceMs, expiresAtMs, cause };
     }
@@ -101,31 +113,51 @@ function stateOf<T>(
   switch (keyState?.status) {
     case undefined:
       // After a reconnect: the lease lives, the keys are being looked at. Or it is a new lease, on the same way.
-      return wasThere || last?.status === 'registering' ? undefined : { status: 'registering', attempt: 0 };
-    case 'pending':
-      return { status: 'registering', attempt: keyState.attempt, ...(keyState.cause && { cause: keyState.cause }) };
+      return wasThere || last?.status === 'registering' ? undefined : registering(0, undefined);
+    case 'pending': {
+      const { attempt, cause } = keyState;
+      if (!wasThere || cause === undefined) return registering(attempt, cause);
+      // Another owner has it. Any other failure leaves open what is there.
+      if (attempt === 0) return { status: 'lost', cause };
+      const sinceMs = last.status === 'suspended' ? last.sinceMs : nowMs;
+      const expiresAtMs = (held?.renewedAtMs ?? nowMs) + ttlSeconds * 1000;
+      return { status: 'suspended', leaseId, sinceMs, expiresAtMs, cause };
+    }
     case 'gone':
       return wasThere || last?.status === 'lost'
         ? { status: 'lost', cause: keyState.cause }
-        : { status: 'registering', attempt: 0, cause: keyState.cause };
+        : registering(0, keyState.cause);
     case 'withdrawn':
       return { status: 'withdrawn', leaseId };
     case 'held': {
-      const { values } = keyState.present;
-      const entries = new Map(keys.map(({ name }, index) => [name, values[index] as T]));
-      const [key, value] = [(keys[0] as RegisteredKey).name, values[0] as T];
+      const { present, revision, cause } = keyState;
+      const entries = present.entries as ReadonlyMap<string, T>;
+      const [[key, value]] = entries as Iterable<[string, T]> as [[string, T]];
       return {
         status: 'registered',
         key,
         value,
         entries,
         leaseId,
-        revision: keyState.revision,
+        revision,
         ttlSeconds,
         renewalLateMs,
+        ...(cause && { cause }),
       };
     }
   }
+}
+
+/** What users may rely on: `lost` comes between there and not there, `registering` between not there and there. */
+function inOrder<T>(last: RegistrationState<T> | undefined, next: RegistrationState<T>): RegistrationState<T> {
+  if (last?.status === 'lost' && (next.status === 'registered' || next.status === 'withdrawn')) {
+    return registering(0, undefined);
+  }
+  return next;
+}
+
+function registering(attempt: number, cause: PassingError | undefined): RegistrationState<never> {
+  return { status: 'registering', attempt, ...(cause && { cause }) };
 }
 
 function isSame<T>(a: RegistrationState<T>, b: RegistrationState<T>): boolean {
@@ -137,9 +169,12 @@ function isSame<T>(a: RegistrationState<T>, b: RegistrationState<T>): boolean {
       a.leaseId === b.leaseId &&
       a.revision === b.revision &&
       a.ttlSeconds === b.ttlSeconds &&
-      a.renewalLateMs === b.renewalLateMs
+      a.renewalLateMs === b.renewalLateMs &&
+      a.cause?.message === b.cause?.message &&
+      a.entries.size === b.entries.size
     );
   }
   if (a.status === 'suspended' && b.status === 'suspended') return a.leaseId === b.leaseId;
+  if (a.status === 'withdrawn' && b.status === 'withdrawn') return a.leaseId === b.leaseId;
   return a.status === b.status;
 }

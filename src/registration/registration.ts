@@ -1,218 +1,94 @@
-import {
-  Observable,
-  ReplaySubject,
-  Subscription,
-  filter,
-  from,
-  merge,
-  switchMap,
-  take,
-  type ObservableInput,
-  type Subscriber,
-} from 'rxjs';
+import { NEVER, Observable, Subscription, concat, from, of, take, type ObservableInput, type Subscriber } from 'rxjs';
+import { callbackFailed } from '../errors.ts';
 import type { Codec } from '../codecs/codec.ts';
 import type { Connection } from '../etcd/member.ts';
 import type { LeaseOptions } from './arguments.ts';
-import { desired$, encode, fixedValues, type Desired, type PresentValues, type ValueSource } from './desired.ts';
-import { HeldKeys, type KeyHolder, type KeyMemory, type KeyPolicy, type KeyState } from './held-keys.ts';
-import { HeldLease, type HeldLeaseState, type LeaseHolder } from './held-lease.ts';
-import { longTimer$ } from '../time/long-timer.ts';
-import { nextState, type RegistrationState } from './registration-state.ts';
+import { desired$, fixedValues, present, type DesiredOptions, type PresentValues } from './desired.ts';
+import type { ConflictPolicy } from './reconcile.ts';
+import { describeRegistration, type RegistrationState } from './registration-state.ts';
+import { Runner } from './runner.ts';
 
-export interface RegistrationOptions<T> extends Required<LeaseOptions>, KeyPolicy {
+export interface RegistrationOptions<T> extends Required<LeaseOptions>, DesiredOptions<T> {
   readonly connection: Connection;
-  readonly sources: readonly ValueSource<T>[];
-  readonly codec: Codec<T>;
-  readonly ready$: Observable<boolean> | undefined;
-  readonly until: ObservableInput<unknown> | undefined;
+  readonly onConflict: ConflictPolicy;
+  readonly confirm: 'write' | 'watch';
+  readonly until: ObservableInput<unknown> | AbortSignal | undefined;
   readonly drainMs: number;
   readonly drainValue: ((value: T) => T) | undefined;
 }
 
-/** One registration for each subscriber: a lease, and on it the keys as they are desired; then the leaving. */
+/** One registration for each subscriber: a machine, and the user's streams that it is fed with. */
 export function registration$<T>(options: RegistrationOptions<T>): Observable<RegistrationState<T>> {
+  const config = { ...options, describe: describeRegistration<T> };
   return new Observable<RegistrationState<T>>((subscriber) => {
-    new Registration(options, subscriber).start();
+    const runner = new Runner<RegistrationState<T>>(config, options, subscriber);
+    runner.start(() => inputs(options, runner, subscriber));
   });
 }
 
-class Registration<T> implements KeyHolder<T>, LeaseHolder {
-  readonly memory: KeyMemory = { everHeld: false, repairs: 0, disturbedAtMs: -Infinity, formerLease: undefined };
-  readonly #options: RegistrationOptions<T>;
-  readonly #subscriber: Subscriber<RegistrationState<T>>;
-  readonly #lease: HeldLease;
-  /** The user's streams: what is desired, and until when. */
-  #inputs: Subscription | undefined;
-  #leaseState: HeldLeaseState | undefined;
-  #desired: Desired<T> | undefined;
-  #present: PresentValues<T> | undefined;
-  #keys: HeldKeys<T> | undefined;
-  /** Of the keys as they are held now; and the last one at all. */
-  #keyState: KeyState<T> | undefined;
-  #lastKeyState: KeyState<T> | undefined;
-  /** Only while somebody leaves and waits for it. */
-  #keyStates: ReplaySubject<KeyState<T>> | undefined;
-  #last: RegistrationState<T> | undefined;
-  #leaving = false;
-
-  constructor(options: RegistrationOptions<T>, subscriber: Subscriber<RegistrationState<T>>) {
-    this.#options = options;
-    this.#subscriber = subscriber;
-    this.#lease = new HeldLease(options, this);
+function inputs<T>(
+  options: RegistrationOptions<T>,
+  runner: Runner<RegistrationState<T>>,
+  subscriber: Subscriber<unknown>,
+): Subscription {
+  const { codec, ready, until, drainMs, drainValue } = options;
+  const fixed = ready === undefined ? fixedValues(options) : undefined;
+  if (fixed !== undefined && until === undefined) {
+    // The usual case: no stream, and so nothing to keep for each of ten thousand registrations.
+    runner.post({ type: 'desired', desired: fixed });
+    return Subscription.EMPTY;
   }
-
-  start(): void {
-    const subscriber = this.#subscriber;
-    subscriber.add(() => {
-      this.#keys?.unsubscribe();
-      this.#lease.stop();
-      this.#inputs?.unsubscribe();
-    });
-    this.#readInputs();
-    if (this.#hasEnded()) return;
-    this.#lease.start();
-  }
-
-  onKeyState(state: KeyState<T>): void {
-    this.#keyState = this.#lastKeyState = state;
-    this.#keyStates?.next(state);
-    this.#publish();
-  }
-
-  onKeyError(error: unknown): void {
-    this.#subscriber.error(error);
-  }
-
-  onDoubt(): void {
-    this.#lease.recheck();
-  }
-
-  onLeaseState(state: HeldLeaseState): void {
-    this.#leaseState = state;
-    this.#settle(state);
-    this.#publish();
-  }
-
-  onLeaseError(error: unknown): void {
-    this.#subscriber.error(error);
-  }
-
-  #readInputs(): void {
-    const { keys, sources, codec, ready$, until } = this.#options;
-    const entries = keys.map(({ name }, index) => [name, sources[index] as ValueSource<T>] as const);
-    if (until === undefined && ready$ === undefined) {
-      this.#desired = this.#present = fixedValues(entries, codec);
-      if (this.#desired !== undefined) return;
-    }
-    const inputs = new Subscription();
-    this.#inputs = inputs;
-    const error = (cause: unknown): void => {
-      this.#subscriber.error(cause);
-    };
-    const leave = (): void => {
-      this.#leave();
-    };
-    if (until !== undefined) inputs.add(from(until).pipe(take(1)).subscribe({ next: leave, error }));
-    if (this.#hasEnded()) return;
-    inputs.add(
-      desired$({ entries, codec, ready$ }).subscribe({
-        next: (next) => {
-          if (next.status === 'present') this.#present = next;
-          this.#want(next);
-        },
-        error,
-        complete: leave,
-      }),
-    );
-  }
-
-  #want(desired: Desired<T>): void {
-    this.#desired = desired;
-    this.#keys?.want(desired);
-  }
-
-  /** The keys are held on the member there is, by the lease there is. */
-  #settle({ lease, member }: HeldLeaseState): void {
-    if (lease.status === 'lost') this.memory.formerLease = lease.leaseId;
-    const leaseId = lease.status === 'granted' || lease.status === 'suspended' ? lease.leaseId : undefined;
-    if (this.#keys !== undefined && !this.#keys.isHeldOn(member, leaseId)) {
-      this.#keys.unsubscribe();
-      this.#keys = undefined;
-      this.#keyState = undefined;
-    }
-    if (this.#keys !== undefined || lease.status !== 'granted' || member === undefined) return;
-    this.#keys = new HeldKeys<T>(member, lease.leaseId, this.#options, this);
-    if (this.#desired !== undefined) this.#keys.want(this.#desired);
-  }
-
-  #publish(): void {
-    if (this.#leaving || this.#leaseState === undefined) return;
-    const next = nextState(this.#last, this.#leaseState.lease, this.#keyState, this.#options.keys);
-    if (next === undefined) return;
-    this.#last = next;
-    this.#subscriber.next(next);
-  }
-
-  #hasEnded(): boolean {
-    return this.#leaving || this.#subscriber.closed;
-  }
-
-  #leave(): void {
-    if (this.#leaving) return;
-    this.#leaving = true;
-    const { drainMs, drainValue, scheduler, ttlSeconds } = this.#options;
-    const subscriber = this.#subscriber;
-    this.#inputs?.unsubscribe();
-    if (drainMs === 0 || this.#leaseState === undefined) {
-      this.#deregister();
-      return;
-    }
-    subscriber.next({ status: 'draining' });
-    let marked: PresentValues<T> | undefined;
+  const subscription = new Subscription();
+  let latest: PresentValues<T> | undefined;
+  const error = (cause: unknown): void => {
+    runner.fail(cause);
+  };
+  const leave = (): void => {
+    subscription.unsubscribe();
     try {
-      if (this.#present !== undefined && drainValue !== undefined) marked = this.#drained(this.#present, drainValue);
+      const isMarked = drainMs > 0 && drainValue !== undefined;
+      runner.post({ type: 'leave', marked: isMarked && latest ? marked(latest, drainValue, codec) : undefined });
     } catch (cause) {
-      subscriber.error(cause);
-      return;
+      error(callbackFailed('options.drainValue', cause));
     }
-    this.#keyStates = new ReplaySubject<KeyState<T>>(1);
-    if (this.#lastKeyState !== undefined) this.#keyStates.next(this.#lastKeyState);
-    this.#want(marked ?? { status: 'absent' });
-    const done$ = this.#keyStates.pipe(
-      filter((state) =>
-        marked === undefined ? state.status === 'withdrawn' : state.status === 'held' && state.present === marked,
-      ),
-    );
-    // Without contact to etcd, the TTL has told clients by then.
-    subscriber.add(
-      merge(done$, longTimer$(ttlSeconds * 1000, scheduler))
-        .pipe(
-          take(1),
-          switchMap(() => longTimer$(drainMs, scheduler)),
-        )
-        .subscribe(() => {
-          this.#deregister();
-        }),
-    );
-  }
+  };
+  if (until !== undefined) subscription.add(end$(until).pipe(take(1)).subscribe({ next: leave, error }));
+  if (subscription.closed || subscriber.closed) return subscription;
+  subscription.add(
+    (fixed === undefined ? desired$(options) : concat(of(fixed), NEVER)).subscribe({
+      next: (desired) => {
+        if (desired.status === 'present') latest = desired;
+        runner.post({ type: 'desired', desired });
+      },
+      error,
+      complete: leave,
+    }),
+  );
+  return subscription;
+}
 
-  #drained(present: PresentValues<T>, drainValue: (value: T) => T): PresentValues<T> {
-    const { keys, codec } = this.#options;
-    const values = present.values.map(drainValue);
-    const bytes = values.map((value, index) => encode(codec, keys[index]?.name ?? '', value));
-    return { status: 'present', values, bytes };
-  }
+function marked<T>(
+  { keys, entries }: PresentValues<T>,
+  drainValue: (value: T) => T,
+  codec: Codec<T>,
+): PresentValues<T> {
+  return present(
+    keys,
+    [...entries.values()].map((value) => drainValue(value)),
+    codec,
+  );
+}
 
-  #deregister(): void {
-    this.#keys?.unsubscribe();
-    const subscriber = this.#subscriber;
-    // First the revoke, which holds the connection; then the renewals.
-    subscriber.add(
-      this.#lease.release$().subscribe((confirmed) => {
-        subscriber.next({ status: 'deregistered', confirmed });
-        subscriber.complete();
-      }),
-    );
-    this.#lease.stop();
-  }
+function end$(until: ObservableInput<unknown> | AbortSignal): Observable<unknown> {
+  if (!(until instanceof AbortSignal)) return from(until);
+  return new Observable<unknown>((subscriber) => {
+    const end = (): void => {
+      subscriber.next(until.reason);
+    };
+    if (until.aborted) end();
+    else until.addEventListener('abort', end);
+    return () => {
+      until.removeEventListener('abort', end);
+    };
+  });
 }

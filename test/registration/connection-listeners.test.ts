@@ -4,6 +4,7 @@ import { EtcdFault } from '../../src/etcd/faults.ts';
 import type { Connection, ConnectionState } from '../../src/etcd/member.ts';
 import {
   ConnectionListeners,
+  drainingListenersOf,
   listenersOf,
   type ConnectionListener,
 } from '../../src/registration/connection-listeners.ts';
@@ -21,19 +22,22 @@ let fan: ConnectionListeners;
 /** Who was told what. */
 let told: [name: string, what: unknown][];
 
-function connectionOf(member$: Observable<ConnectionState>): Connection {
-  const counted$ = new Observable<ConnectionState>((subscriber) => {
+function counted(member$: Observable<ConnectionState>): Observable<ConnectionState> {
+  return new Observable<ConnectionState>((subscriber) => {
     subscriptions += 1;
     subscriber.add(() => (subscriptions -= 1));
     return member$.subscribe(subscriber);
   });
-  return { member$: counted$, drainingMember$: counted$ };
+}
+
+function connectionOf(member$: Observable<ConnectionState>): Connection {
+  return { member$: counted(member$), drainingMember$: counted(member$) };
 }
 
 beforeEach(() => {
   states = new ReplaySubject(1);
   subscriptions = 0;
-  fan = new ConnectionListeners(connectionOf(states));
+  fan = new ConnectionListeners(counted(states));
   told = [];
 });
 
@@ -81,7 +85,7 @@ test('who comes when all had left is told of the member there is then, and not o
   const first = listener('first');
   const later = new ReplaySubject<ConnectionState>(1);
   let member$: Observable<ConnectionState> = states;
-  fan = new ConnectionListeners(connectionOf(new Observable((subscriber) => member$.subscribe(subscriber))));
+  fan = new ConnectionListeners(counted(new Observable((subscriber) => member$.subscribe(subscriber))));
   fan.add(first);
   states.next(state(1));
   fan.remove(first);
@@ -175,7 +179,7 @@ test('a member that is superseded while some are being told is not told to the o
 test('an error is told to each once, and who comes after it, or in answer to it, subscribes anew', () => {
   const failed = new Error('failed');
   let member$: Observable<ConnectionState> = states;
-  fan = new ConnectionListeners(connectionOf(new Observable((subscriber) => member$.subscribe(subscriber))));
+  fan = new ConnectionListeners(counted(new Observable((subscriber) => member$.subscribe(subscriber))));
   fan.add(
     listener('first', (what) => {
       if (what === failed) fan.add(listener('again'));
@@ -194,7 +198,7 @@ test('an error is told to each once, and who comes after it, or in answer to it,
 
 test('a connection that fails at once fails each who is added, and nothing is left', () => {
   const closed = new Error('closed');
-  fan = new ConnectionListeners(connectionOf(throwError(() => closed)));
+  fan = new ConnectionListeners(counted(throwError(() => closed)));
   fan.add(listener('first'));
   fan.add(listener('second'));
   expect(told).toEqual([
@@ -204,9 +208,11 @@ test('a connection that fails at once fails each who is added, and nothing is le
   expect(subscriptions).toBe(0);
 });
 
-test('one fan for each connection', () => {
+test('one for each connection, and another one for what has to be done also when the client is closed', () => {
   const connection = connectionOf(states);
   expect(listenersOf(connection)).toBe(listenersOf(connection));
+  expect(drainingListenersOf(connection)).toBe(drainingListenersOf(connection));
+  expect(drainingListenersOf(connection)).not.toBe(listenersOf(connection));
   expect(listenersOf(connectionOf(states))).not.toBe(listenersOf(connection));
 });
 
@@ -218,7 +224,7 @@ test('what a connection that was left at its first word says next, in the same b
     subscriber.error(failed);
   });
   let member$: Observable<ConnectionState> = speaking;
-  fan = new ConnectionListeners(connectionOf(new Observable((subscriber) => member$.subscribe(subscriber))));
+  fan = new ConnectionListeners(counted(new Observable((subscriber) => member$.subscribe(subscriber))));
   const first = listener('first', () => {
     fan.remove(first);
     member$ = states;

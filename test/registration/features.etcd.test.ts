@@ -105,9 +105,9 @@ test('an error of the value ends the registration with it, and leaves nothing', 
   await eventually(async () => (await stage.leases()).length === 0);
 });
 
-test('ready$ withdraws the key and brings it back under the same lease', async () => {
+test('ready withdraws the key and brings it back under the same lease', async () => {
   const ready = new BehaviorSubject(false);
-  const recording = register('here', { ready$: ready });
+  const recording = register('here', { ready });
   const { leaseId } = await recording.reaches('withdrawn');
   expect(await stage.entry(KEY)).toBeUndefined();
   ready.next(true);
@@ -154,10 +154,10 @@ test('until before anything was granted leaves nothing', async () => {
   expect(await stage.leases()).toEqual([]);
 });
 
-test('an error of until or ready$ passes through', () => {
+test('an error of until or ready passes through', () => {
   const cause = new Error('broken');
   expect(register('here', { until: throwError(() => cause) }).error).toBe(cause);
-  expect(register('here', { ready$: throwError(() => cause) }).error).toBe(cause);
+  expect(register('here', { ready: throwError(() => cause) }).error).toBe(cause);
 });
 
 test('several keys under one lease: all or nothing', async () => {

@@ -1,8 +1,9 @@
 import { beforeEach, expect, test } from 'vitest';
-import { Observable, Subject, VirtualTimeScheduler, map } from 'rxjs';
+import { Subject, VirtualTimeScheduler, map, type Subscription } from 'rxjs';
+import type { GrantedLease } from '../../src/etcd/member.ts';
 import { EtcdFault } from '../../src/etcd/faults.ts';
-import type { Member } from '../../src/etcd/member.ts';
-import { HeldLease } from '../../src/registration/held-lease.ts';
+import { heldLease$ } from '../../src/registration/lease.ts';
+import { Revocation } from '../../src/registration/revocation.ts';
 import type { LeaseState } from '../../src/registration/lease-state.ts';
 import { fakeEtcd, seeded, type FakeEtcd } from './fake-connection.ts';
 
@@ -22,33 +23,17 @@ function runTo(atMs: number): void {
   time.frame = atMs;
 }
 
-function hold(ttlSeconds = 9): { readonly held: HeldLease; readonly unsubscribe: () => void } {
-  const held = started(ttlSeconds, seeded(), (lease) => states.push(lease));
-  return {
-    held,
-    unsubscribe: () => {
-      held.stop();
-    },
-  };
+function hold(ttlSeconds = 9): Subscription {
+  return started(ttlSeconds, seeded(), (lease) => states.push(lease));
 }
 
 function started(
   ttlSeconds: number,
   random: () => number,
-  onState: (lease: LeaseState) => void = () => undefined,
-  onLeaseError: (error: unknown) => void = () => undefined,
-): HeldLease {
-  const held = new HeldLease(
-    { connection: etcd.connection, ttlSeconds, scheduler: time, random },
-    {
-      onLeaseState: ({ lease }) => {
-        onState(lease);
-      },
-      onLeaseError,
-    },
-  );
-  held.start();
-  return held;
+  next: (lease: LeaseState) => void = () => undefined,
+  error: (error: unknown) => void = () => undefined,
+): Subscription {
+  return heldLease$({ connection: etcd.connection, ttlSeconds, scheduler: time, random }).subscribe({ next, error });
 }
 
 const statuses = (): string[] =>
@@ -169,10 +154,10 @@ test('what retrying cannot cure is an error', () => {
 });
 
 test('unsubscribed while the grant is under way: revoked after its answer, and the connection let go', () => {
-  const { unsubscribe } = hold();
+  const held = hold();
   etcd.up();
   runTo(0.5);
-  unsubscribe();
+  held.unsubscribe();
   expect(etcd.users).toBeGreaterThan(0);
   runTo(10_000);
   expect(etcd.calls.map((call) => call.split(' ')[0])).toEqual(['grant', 'revoke']);
@@ -181,8 +166,8 @@ test('unsubscribed while the grant is under way: revoked after its answer, and t
 });
 
 test('unsubscribed before anything was sent: nothing is sent', () => {
-  const { unsubscribe } = hold();
-  unsubscribe();
+  const held = hold();
+  held.unsubscribe();
   etcd.up();
   runTo(60_000);
   expect(etcd.calls).toEqual([]);
@@ -210,31 +195,31 @@ test('unsubscribed while etcd is away: revoked when it is back, given up when th
   expect(etcd.users).toBe(0);
 });
 
-test('release tells whether etcd confirmed it', () => {
-  const { held } = hold();
-  etcd.up();
-  runTo(1000);
+test('a revocation tells whether etcd confirmed it', () => {
   const told: boolean[] = [];
-  held.release$().subscribe((confirmed) => told.push(confirmed));
-  runTo(1100);
+  const revoke = (id: string): void => {
+    const lease = { id, ttlSeconds: 9, renewedAtMs: 0, lateMs: 0, wasAsked: true };
+    const onDone = (confirmed: boolean): number => told.push(confirmed);
+    const { connection } = etcd;
+    new Revocation({
+      connection,
+      lease,
+      grant: undefined,
+      unanswered: [],
+      scheduler: time,
+      random: seeded(),
+      onDone,
+    }).start();
+  };
+  etcd.up();
+  revoke('1');
+  runTo(100);
   expect(told).toEqual([true]);
-
-  const other = hold();
-  runTo(2000);
   etcd.down();
-  other.held.release$().subscribe((confirmed) => told.push(confirmed));
+  revoke('2');
   runTo(20_000);
   expect(told).toEqual([true, false]);
-});
-
-test('a recheck finds a revoked lease at once', () => {
-  const { held } = hold(60);
-  etcd.up();
-  runTo(1000);
-  etcd.expire([...etcd.leases.keys()][0] as string);
-  held.recheck();
-  runTo(1600);
-  expect(statuses()).toEqual(['granting', 'granted', 'lost', 'granting', 'granted']);
+  expect(etcd.users).toBe(0);
 });
 
 test('a thousand leases lost together do not come back in the same instant', () => {
@@ -258,13 +243,15 @@ test('a thousand leases lost together do not come back in the same instant', () 
   expect(Math.max(...perSlot)).toBeLessThan(200);
 });
 
-type GrantAnswer = { readonly leaseId: string; readonly ttlSeconds: number };
+interface AnsweredGrant extends Subject<GrantedLease> {
+  askedId: string;
+}
 
 /** Grants are answered by the test, also on a member that is gone: what is under way there is not cancelled. */
-function answeredByHand(): Subject<GrantAnswer>[] {
-  const grants: Subject<GrantAnswer>[] = [];
-  const grant$ = (): Subject<GrantAnswer> => {
-    const answer = new Subject<GrantAnswer>();
+function answeredByHand(): AnsweredGrant[] {
+  const grants: AnsweredGrant[] = [];
+  const grant$ = (_: number, askedId: string): AnsweredGrant => {
+    const answer = Object.assign(new Subject<GrantedLease>(), { askedId });
     grants.push(answer);
     return answer;
   };
@@ -277,57 +264,33 @@ function answeredByHand(): Subject<GrantAnswer>[] {
 
 test('a member that was frozen grants too late what another one has granted since: the lease is still ours', () => {
   const grants = answeredByHand();
-  const { unsubscribe } = hold();
+  const held = hold();
   etcd.up();
   etcd.down();
   etcd.up();
-  const leaseId = '7';
+  const leaseId = grants[1]?.askedId ?? '';
   etcd.leases.set(leaseId, { ttlSeconds: 9 });
   grants[1]?.next({ leaseId, ttlSeconds: 9 });
   grants[0]?.error(new EtcdFault('lease-exists', 'lease already exists'));
   expect(states.at(-1)?.status).toBe('granted');
-  unsubscribe();
+  held.unsubscribe();
   runTo(10_000);
   expect(etcd.calls.filter((call) => call.startsWith('revoke'))).toHaveLength(1);
 });
 
 test('an earlier grant is answered while a later one is under way: a revoke waits for that one', () => {
   const grants = answeredByHand();
-  const { unsubscribe } = hold();
+  const held = hold();
   etcd.up();
   etcd.down();
   etcd.up();
-  grants[0]?.next({ leaseId: '7', ttlSeconds: 9 });
-  unsubscribe();
+  grants[0]?.next({ leaseId: grants[0].askedId, ttlSeconds: 9 });
+  held.unsubscribe();
   runTo(1000);
   expect(etcd.calls).toEqual([]);
   grants[1]?.error(new EtcdFault('lease-exists', 'lease already exists'));
   runTo(2000);
   expect(etcd.calls.map((call) => call.split(' ')[0])).toEqual(['revoke']);
-});
-
-test('rechecked in answer to a renewal that came at once: renewed once, and not by the former renewals as well', () => {
-  let renewing = 0;
-  const keepAlive$: Member['keepAlive$'] = (_, ttlSeconds) =>
-    new Observable((subscriber) => {
-      renewing += 1;
-      subscriber.add(() => (renewing -= 1));
-      subscriber.next({ ttlSeconds: ttlSeconds + 1, sentAtMs: time.now(), lateMs: 0 });
-    });
-  const member$ = etcd.connection.member$.pipe(
-    map((state) => (state.status === 'up' ? { ...state, member: { ...state.member, keepAlive$ } } : state)),
-  );
-  Object.assign(etcd, { connection: { member$, drainingMember$: member$ } });
-  let rechecks = 0;
-  const held = started(9, seeded(), (lease) => {
-    if (lease.status === 'granted' && lease.ttlSeconds > 9 && rechecks++ < 1) held.recheck();
-  });
-  etcd.up();
-  runTo(100);
-  expect(rechecks).toBeGreaterThan(0);
-  expect(renewing).toBe(1);
-  held.stop();
-  expect(renewing).toBe(0);
 });
 
 test('the clock is set back by an hour while the grant is under way: doubted in time all the same', () => {
@@ -338,7 +301,7 @@ test('the clock is set back by an hour while the grant is under way: doubted in 
   etcd.up();
   etcd.frozen = true;
   setBackMs = 3_600_000;
-  grants[0]?.next({ leaseId: '7', ttlSeconds: 9 });
+  grants[0]?.next({ leaseId: grants[0].askedId, ttlSeconds: 9 });
   expect(statuses()).toEqual(['granting', 'granted']);
   runTo(6001);
   expect(statuses()).toEqual(['granting', 'granted', 'suspended']);
@@ -351,7 +314,7 @@ test('the clock is set back by an hour while the grant is under way: the first r
   hold();
   etcd.up();
   setBackMs = 3_600_000;
-  grants[0]?.next({ leaseId: '7', ttlSeconds: 9 });
+  grants[0]?.next({ leaseId: grants[0].askedId, ttlSeconds: 9 });
   runTo(3010);
   expect(etcd.calls.map((call) => call.split(' ')[0])).toContain('renew');
 });

@@ -1,10 +1,18 @@
 import { expect, test } from 'vitest';
-import { type Observable, Subject, type Subscription, VirtualTimeScheduler, map, merge, of, throwError } from 'rxjs';
+import {
+  type Observable,
+  BehaviorSubject,
+  Subject,
+  Subscription,
+  VirtualTimeScheduler,
+  map,
+  merge,
+  throwError,
+} from 'rxjs';
 import { text } from '../../src/codecs/text.ts';
 import { EtcdFault } from '../../src/etcd/faults.ts';
 import type { Connection, Member } from '../../src/etcd/member.ts';
 import type { RegistrationState } from '../../src/registration/registration-state.ts';
-import { HeldKeys, type KeyHolder } from '../../src/registration/held-keys.ts';
 import { registration$, type RegistrationOptions } from '../../src/registration/registration.ts';
 import { fakeEtcd, seeded, type FakeEtcd } from './fake-connection.ts';
 
@@ -12,16 +20,21 @@ interface World {
   readonly etcd: FakeEtcd;
   readonly states: RegistrationState[];
   error: unknown;
+  readonly subscription: Subscription;
   advance(ms: number): void;
 }
 
 /** A registration over members that a test makes worse. */
 function world(
   more: Partial<RegistrationOptions<string>>,
-  { names = ['a'], worse = (member: Member): Partial<Member> => member, latencyMs = 1 } = {},
+  {
+    names = ['a'],
+    worse = (member: Member): Partial<Member> => member,
+    latencyMs = 1,
+    time = new VirtualTimeScheduler(undefined, Infinity),
+    etcd = fakeEtcd(time, latencyMs),
+  } = {},
 ): World {
-  const time = new VirtualTimeScheduler(undefined, Infinity);
-  const etcd = fakeEtcd(time, latencyMs);
   const member$ = etcd.connection.member$.pipe(
     map((state) => (state.status === 'up' ? { ...state, member: { ...state.member, ...worse(state.member) } } : state)),
   );
@@ -31,31 +44,34 @@ function world(
     etcd,
     states,
     error: undefined,
+    subscription: new Subscription(),
     advance: (ms) => {
       time.maxFrames = time.frame + ms;
       time.flush();
       time.frame = time.maxFrames;
     },
   };
-  registration$<string>({
-    connection,
-    ttlSeconds: 6,
-    keys: names.map((name) => ({ name, bytes: Buffer.from(name), namespaceBytes: 0 })),
-    sources: names.map(() => 'value'),
-    codec: text(),
-    onConflict: 'replace',
-    confirm: 'write',
-    ready$: undefined,
-    until: undefined,
-    drainMs: 0,
-    drainValue: undefined,
-    scheduler: time,
-    random: seeded(),
-    ...more,
-  }).subscribe({
-    next: (state) => states.push(state),
-    error: (error: unknown) => (created.error = error),
-  });
+  created.subscription.add(
+    registration$<string>({
+      connection,
+      ttlSeconds: 6,
+      keys: names.map((name) => ({ name, bytes: Buffer.from(name), namespaceBytes: 0 })),
+      sources: names.map(() => 'value'),
+      codec: text(),
+      onConflict: 'replace',
+      confirm: 'write',
+      ready: undefined,
+      until: undefined,
+      drainMs: 0,
+      drainValue: undefined,
+      scheduler: time,
+      random: seeded(),
+      ...more,
+    }).subscribe({
+      next: (state) => states.push(state),
+      error: (error: unknown) => (created.error = error),
+    }),
+  );
   etcd.up();
   return created;
 }
@@ -119,7 +135,7 @@ test('a drainValue that throws is an error, and the lease is revoked', () => {
   here.advance(100);
   until.next();
   here.advance(10_000);
-  expect(here.error).toBe(mistake);
+  expect(here.error).toMatchObject({ code: 'callback-failed', cause: mistake });
   expect(here.etcd.leases.size).toBe(0);
 });
 
@@ -150,29 +166,27 @@ test('let go after the watch was lost twice in short order, with a write in betw
     timers.push(subscription);
     return subscription;
   };
+  const etcd = fakeEtcd(time, 0);
   const watches: Subject<never>[] = [];
-  const member = {
-    txn$: () => of({ succeeded: true, revision: 7, results: [] }),
+  const value = new BehaviorSubject('one');
+  const member = (of: Member): Partial<Member> => ({
+    ...of,
     watch$: () => {
       const watch = new Subject<never>();
       watches.push(watch);
       return watch;
     },
-  } satisfies Partial<Member>;
-  const holder: KeyHolder<string> = {
-    memory: { everHeld: false, repairs: 0, disturbedAtMs: -Infinity, formerLease: undefined },
-    onKeyState: () => undefined,
-    onDoubt: () => undefined,
-    onKeyError: () => undefined,
-  };
-  const policy = { onConflict: 'replace', confirm: 'write', scheduler: time, random: seeded() } as const;
-  const keys = [{ name: 'a', bytes: Buffer.from('a'), namespaceBytes: 0 }];
-  const held = new HeldKeys<string>(member as Partial<Member> as Member, '1', { ...policy, keys }, holder);
-  for (const value of ['one', 'another']) {
-    held.want({ status: 'present', values: [value], bytes: [Buffer.from(value)] });
+  });
+  const here = world({ scheduler: time, sources: [value] }, { worse: member, etcd, time });
+  here.advance(10);
+  for (const next of ['two', 'three']) {
     watches.at(-1)?.error(new EtcdFault('busy', 'cancelled'));
+    value.next(next);
+    here.advance(10);
   }
-  expect(watches).toHaveLength(2);
-  held.unsubscribe();
+  expect(watches).toHaveLength(3);
+  watches.at(-1)?.error(new EtcdFault('busy', 'cancelled'));
+  here.subscription.unsubscribe();
+  here.advance(10);
   expect(timers.filter(({ closed }) => !closed)).toEqual([]);
 });

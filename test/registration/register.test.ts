@@ -40,7 +40,7 @@ const bad: readonly (readonly [named: string, given: readonly unknown[]])[] = [
   ['confirm', [client, 'key', 'value', { confirm: 'twice' }]],
   ['drainMs', [client, 'key', 'value', { drainMs: -1 }]],
   ['drainMs', [client, 'key', 'value', { drainMs: Number.NaN }]],
-  ['ready$', [client, 'key', 'value', { ready$: true }]],
+  ['ready', [client, 'key', 'value', { ready: true }]],
 ];
 
 for (const [index, [named, given]] of bad.entries()) {

@@ -2,7 +2,7 @@ import { beforeEach, expect, test } from 'vitest';
 import fc from 'fast-check';
 import { BehaviorSubject, VirtualTimeScheduler } from 'rxjs';
 import { text } from '../../src/codecs/text.ts';
-import type { ConflictPolicy } from '../../src/registration/key-plan.ts';
+import type { ConflictPolicy } from '../../src/registration/reconcile.ts';
 import type { RegistrationState } from '../../src/registration/registration-state.ts';
 import { registration$, type RegistrationOptions } from '../../src/registration/registration.ts';
 import { fakeEtcd, seeded, type FakeEtcd } from './fake-connection.ts';
@@ -52,7 +52,7 @@ function world(more: Partial<RegistrationOptions<string>> = {}, names: readonly 
     codec: text(),
     onConflict: 'replace',
     confirm: 'write',
-    ready$: ready,
+    ready,
     until: undefined,
     drainMs: 0,
     drainValue: undefined,
