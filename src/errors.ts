@@ -1,6 +1,6 @@
 /**
- * Why something ended, as a stable string to switch on: thrown at the call, or an error notification. Asking again would
- * not help.
+ * Why something ended, as a stable string to switch on: thrown at the call, or an error notification. Asking again
+ * would not help.
  *
  * - `invalid-argument`: thrown at the call; the message names the argument.
  * - `unsupported-client`: thrown at the call; the client is not one this library can speak through.
@@ -107,7 +107,7 @@ export function callbackFailed(argument: string, thrown: unknown): RxEtcdError {
   return new RxEtcdError('callback-failed', `${argument} threw an error: ${reasonOf(thrown)}`, { cause: thrown });
 }
 
-/** What was thrown, as text. Anything can be thrown, also what has no text. */
+/** The text of anything that was thrown, also of a value that has none. */
 export function reasonOf(thrown: unknown): string {
   try {
     return String(thrown instanceof Error ? thrown.message : thrown);

@@ -92,7 +92,7 @@ export class PrefixCache<T> {
     this.#listRevision = undefined;
   }
 
-  /** The history since the contents was compacted away: a range that has not changed matches, and need not be listed. */
+  /** The history since the contents was compacted away. A range that has not changed matches: it needs no list. */
   compacted(answer: Fingerprint): void {
     const { contents } = this;
     if (contents === undefined) return;
@@ -130,7 +130,8 @@ export class PrefixCache<T> {
     this.#watchingSinceMs = undefined;
     const attempt = this.#failures;
     if (attempt > maxRetries) {
-      const message = `gave up after ${attempt} failures in a row (options.maxRetries is ${maxRetries}): ${fault.message}`;
+      const bound = `${attempt} failures in a row (options.maxRetries is ${maxRetries})`;
+      const message = `gave up after ${bound}: ${fault.message}`;
       return throwError(() => new RxEtcdError('retries-exhausted', message, { cause: fault.passing }));
     }
     if (this.#contents === undefined) {

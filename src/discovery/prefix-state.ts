@@ -12,7 +12,7 @@ export type ResyncReason = 'compacted' | 'history-replaced';
 /** Keys whose bytes the codec could not read, with the reason; they are left out of the snapshot. */
 export type RejectedKeys = ReadonlyMap<string, RxEtcdError>;
 
-/** What is known of a prefix, and how well it is known: told apart by `status`. */
+/** A prefix as it is known, and how well it is known: told apart by `status`. */
 export type PrefixState<T> =
   | {
       /** Nothing is known yet: not the same as empty. */

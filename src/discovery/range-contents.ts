@@ -5,14 +5,14 @@ import type { Fingerprint, WireEntry, WireEvent } from '../etcd/member.ts';
 import { SnapshotEntry, textOf } from './snapshot-entry.ts';
 import { Snapshot, type EntryChange } from './snapshot.ts';
 
-/** What etcd holds under a prefix, as far as it has been told: decoded, and with what a resume needs. */
+/** A range as etcd told it: decoded, and with what a resume needs. */
 export interface RangeContents<T> {
   readonly snapshot: Snapshot<T>;
   /** Keys whose values could not be decoded. */
   readonly rejected: Snapshot<RxEtcdError>;
   /** Keys that are no instances, by the codec's word. */
   readonly skipped: Snapshot<undefined>;
-  /** The revision these contents are known to be of. At or after `snapshot.revision`, the revision of their last change. */
+  /** The revision these contents are of: at or after `snapshot.revision`, which is that of their last change. */
   readonly position: number;
 }
 
@@ -102,8 +102,8 @@ function addTo<V>({ keys, entries }: ListRoom<V>, key: string, entry: SnapshotEn
 }
 
 /**
- * Whether a new list can be of the history that these contents are of: what was written up to their position is known,
- * to the byte, and at that very revision nothing is missing. What is gone at a later one may have been deleted. O(n).
+ * Whether a new list can be of the history that these contents are of. Each entry written up to their position must be
+ * known, with the same bytes; at that very revision none may be missing. At a later one it may have been deleted. O(n).
  */
 export function isContinuation<T>(known: RangeContents<T>, listed: RangeContents<T>): boolean {
   if (listed.position < known.position) return false;
@@ -121,8 +121,8 @@ export function isContinuation<T>(known: RangeContents<T>, listed: RangeContents
 }
 
 /**
- * A new list of the same history, in which what is unchanged stays the very same object: the difference is cheap to
- * find then, and without any difference the snapshot itself stays.
+ * A new list of the same history, in which unchanged entries stay the very same objects: then the difference is cheap
+ * to find, and without any difference the snapshot itself stays.
  */
 export function keepUnchanged<T>(known: RangeContents<T>, listed: RangeContents<T>): RangeContents<T> {
   return {

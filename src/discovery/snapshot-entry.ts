@@ -5,7 +5,7 @@ import { hashBytes } from './value-hash.ts';
 /**
  * What a snapshot keeps of a key. Replaced, never changed, so identity tells whether anything happened.
  *
- * It takes as few objects as can be, because there are as many as keys, and the garbage collector copies each that lives:
+ * It takes as few objects as can be: there are as many as keys, and the garbage collector copies each that lives. So
  * the lease is two halves and no text. Made by a constructor, not as a literal: see the nodes of the tree.
  */
 export class SnapshotEntry<T> {

@@ -4,9 +4,12 @@ import type { RxEtcdError } from '../errors.ts';
 
 /** How a prefix, or a key, is watched. */
 export interface WatchPrefixOptions<T> {
-  /** How values are read. Default: `text()`. A value it cannot read is left out, and named in the state's `rejected`. */
+  /** How values are read. Default: `text()`. Values it cannot read are left out, and listed in the state's `rejected`. */
   readonly codec?: Codec<T>;
-  /** Told once about each value the codec could not read, with its key. One that throws ends the stream with `callback-failed`. */
+  /**
+   * Called once for each value the codec could not read, with its key. If it throws, the stream ends with
+   * `callback-failed`.
+   */
   readonly onRejected?: (error: RxEtcdError, key: string) => void;
   /**
    * How many failures in a row are borne before the stream ends with the error `retries-exhausted`.

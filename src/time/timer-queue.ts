@@ -36,7 +36,7 @@ export class TimerQueue {
     // Multiples of a power of two, so that timers of similar slack share their times.
     const gridMs = 2 ** Math.max(0, Math.floor(Math.log2(slackMs)));
     const dueMs = Math.ceil((this.nowMs() + Math.max(0, delayMs)) / gridMs) * gridMs;
-    // Queued by a timer that fires: it goes to the next pass. Two timers that queue each other would never end this one.
+    // Queued while firing: it waits for the next pass, or two timers that queue each other would never end this one.
     const atMs = Math.max(dueMs, this.#firedUpToMs + 1);
     const others = this.#queued.get(atMs);
     if (others === undefined) this.#queued.set(atMs, new Set([queued]));

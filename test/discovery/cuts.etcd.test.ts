@@ -62,7 +62,7 @@ async function comeBackBroken(
   return all.map(({ followed }) => followed);
 }
 
-test('a connection cut at any byte of a resume, right after `created` too, loses nothing and repeats nothing', async () => {
+test('a connection cut at any byte of a resume, right after `created` too, loses and repeats nothing', async () => {
   await etcd.put('cut/z');
   const all = await comeBackBroken('cut/', 40, 20, async () => {
     for (const [key, value] of entries('cut/', 20)) await etcd.put(key, value);
@@ -110,7 +110,7 @@ test('a connection cut again and again, while one writes, loses nothing', async 
   );
 });
 
-test('after a transaction of many keys a reconnect needs no new list: which of them is the newest is not told', async () => {
+test('after a transaction of many keys a reconnect needs no new list: any of them may be the newest', async () => {
   const { proxy, followed } = await proxied('txn/');
   await etcd.write(entries('txn/', 20));
   await followed.holds((snapshot) => snapshot.size === 20);

@@ -80,7 +80,7 @@ test('the connected member is cut off from its peers and loses its quorum: anoth
   expect(followed.resyncs).toEqual([]);
 });
 
-test('a single member in reach that loses its quorum says so: stale, not silent; live again with the quorum', async () => {
+test('a single member that loses its quorum says so: stale, not silent; live again with the quorum', async () => {
   const followed = end.follow(watchPrefixState$(end.client(memberAt(0).clientUrl), 'quorum/'));
   await followed.becomes('live');
   cluster.partition(0);

@@ -92,7 +92,7 @@ export class FakeEtcd {
     for (const watch of this.watches.splice(0)) watch.fail('connection');
   }
 
-  /** What was under the prefix at a revision, in key order. */
+  /** The entries under the prefix at a revision, in key order. */
   entriesAt(revision: number): WireEntry[] {
     const entries = new Map<string, WireEntry>();
     this.#log.slice(0, revision).forEach((write, index) => {

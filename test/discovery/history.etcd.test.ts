@@ -269,7 +269,7 @@ test('restored from an older backup, and overtaken', async () => {
   expect(followed.resyncs).toEqual(['history-replaced']);
 });
 
-test('restored from an older backup and overtaken, where only a delete differs: the lost delete is undone', async () => {
+test('restored from an older backup and overtaken, only a delete differs: the lost delete is undone', async () => {
   await etcd.write([
     ['rd/a', '1'],
     ['rd/b', '1'],

@@ -108,7 +108,7 @@ const numbers: Codec<number> = {
   },
 };
 
-test('a value that cannot be decoded is named in `rejected`; the others stay, and it comes when it is mended', async () => {
+test('a value that cannot be decoded is in `rejected`; the others stay, and it comes when it is valid', async () => {
   await etcd.write([
     ['n/1', '1'],
     ['n/2', 'two'],

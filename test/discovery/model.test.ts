@@ -268,7 +268,7 @@ function contentOf(snapshot: Snapshot<string> | undefined): [string, string][] {
   return [...(snapshot ?? [])];
 }
 
-test('whatever the order of answers, events, faults, compactions and histories: what is told is true, and all of it', () => {
+test('in any order of answers, events, faults, compactions and histories, every change is told, and truly', () => {
   fc.assert(
     fc.property(fc.array(op, { maxLength: 120, size: 'max' }), (ops) => {
       const run = new Run();

@@ -34,7 +34,7 @@ test('cold: each subscription lists and watches for itself', async () => {
   await second.holds({ 'cold/a': '1', 'cold/b': '1' });
 });
 
-test('shared by reference count: one watcher for all, the latest snapshot at once for late ones, freed with the last', async () => {
+test('shared by reference count: one watcher for all, the latest snapshot for late ones, then freed', async () => {
   await etcd.put('shared/a');
   const hosts$ = watchPrefix$(end.client(server.clientUrl), 'shared/').pipe(
     shareReplay({ bufferSize: 1, refCount: true }),
@@ -53,7 +53,7 @@ test('shared by reference count: one watcher for all, the latest snapshot at onc
   expect(await watchers()).toBe(1);
   late.unsubscribe();
   await eventually(async () => (await watchers()) === 0);
-  // The next one begins anew, with a list: what happened meanwhile is in its first snapshot.
+  // The next subscriber begins with a list: the changes between are in its first snapshot.
   await etcd.put('shared/d');
   const again: Snapshot<string>[] = [];
   const third = hosts$.subscribe((hosts) => again.push(hosts));

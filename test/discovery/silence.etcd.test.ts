@@ -51,7 +51,7 @@ describe.concurrent('silence', () => {
     },
   );
 
-  test('an idle watch stays on its one connection for longer than any ping: the server has no reason for GOAWAY', async () => {
+  test('an idle watch stays on its connection for longer than any ping: no reason for GOAWAY', async () => {
     const { server, etcd } = await start();
     const proxy = await startProxy(server.clientPort);
     end.add(() => proxy.stop());

@@ -143,7 +143,7 @@ export interface Store {
   putEach(entries: Iterable<readonly [string, string]>): Promise<number>;
   revision(): Promise<number>;
   compact(revision: number): Promise<void>;
-  /** What was under a prefix, at a revision or now. */
+  /** The entries under a prefix, at a revision or now. */
   range(prefix: string, revision?: number): Promise<Record<string, string>>;
 }
 

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { watchRange$ } from '../../src/discovery/watch-range.ts';
 import type { Connection, Member } from '../../src/etcd/member.ts';
 
-test('a mistake in code is an error notification, not silence for ever as if a connection were awaited', () => {
+test('a bug is an error notification, not silence as if a connection were awaited', () => {
   const mistake = new TypeError('a mistake');
   const member = {
     host: 'fake',

@@ -143,7 +143,7 @@ test.each([
   await expectNothingOnServer();
 });
 
-test('closing the client ends its streams with an error that says so, also for a late subscriber; nothing hangs', async () => {
+test('closing the client ends its streams with an error that says so, also for a late subscriber', async () => {
   const client = end.client(server.clientUrl);
   const followed = end.follow(watchPrefixState$(client, 't/'));
   await followed.becomes('live');
