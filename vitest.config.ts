@@ -12,6 +12,10 @@ export default defineConfig({
         find: /^rx-etcd\/interop$/,
         replacement: fileURLToPath(new URL('src/codecs/interop/index.ts', import.meta.url)),
       },
+      {
+        find: /^rx-etcd\/testing$/,
+        replacement: fileURLToPath(new URL('src/testing/index.ts', import.meta.url)),
+      },
     ],
   },
   test: {
