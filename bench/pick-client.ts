@@ -8,7 +8,7 @@ import { Snapshot } from '../src/discovery/snapshot.ts';
 import { consistentHash } from '../src/selection/consistent-hash.ts';
 import { leastLoaded } from '../src/selection/least-loaded.ts';
 import { peakEwma } from '../src/selection/peak-ewma.ts';
-import { random } from '../src/selection/random.ts';
+import { randomHost } from '../src/selection/random-host.ts';
 import { roundRobin } from '../src/selection/round-robin.ts';
 import type { Selector } from '../src/selection/selector.ts';
 import { sticky } from '../src/selection/sticky.ts';
@@ -35,7 +35,7 @@ const subjects: Record<string, () => Picker> = {
     };
   },
   roundRobin: () => pickerOf(roundRobin()),
-  random: () => pickerOf(random()),
+  randomHost: () => pickerOf(randomHost()),
   weighted: () => pickerOf(weighted((host) => 1 + (host.length % 3))),
   leastLoaded: () => pickerOf(leastLoaded()),
   peakEwma: () => pickerOf(peakEwma()),

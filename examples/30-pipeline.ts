@@ -24,8 +24,9 @@ const providers = merge(
 const selector$ = watchPrefix$(etcd, prefix).pipe(
   filter((hosts) => hosts.size === 3),
   map((hosts) => new Map([...hosts].map(([key, href]) => [key, new URL(href)]))),
-  preferZone('eu', (url) => url.searchParams.get('zone') ?? undefined),
-  weighted((url) => Number(url.searchParams.get('weight'))),
+  preferZone('eu', (url) => url.searchParams.get('zone') ?? undefined, {
+    choose: weighted((url) => Number(url.searchParams.get('weight'))),
+  }),
 );
 
 interval(5)

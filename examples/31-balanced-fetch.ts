@@ -69,7 +69,7 @@ async function consume(): Promise<void> {
     console.log(`${who}: ${answers.filter((answer) => answer === who).length}`);
   }
   console.log(`${answers.length} requests in ${tries} tries`);
-  call$.unsubscribe();
+  call$.release();
   for (const host of hosts.keys()) hosts.get(host)?.kill();
 
   function stop(host: string, signal: NodeJS.Signals): void {

@@ -6,12 +6,12 @@
  * A simulation with fixed random numbers, so the same picture each time.
  */
 import { writeFileSync } from 'node:fs';
-import { type OperatorFunction, Subject } from 'rxjs';
+import { type OperatorFunction, pipe, Subject } from 'rxjs';
 import { consistentHash } from '../src/selection/consistent-hash.ts';
 import { mix } from '../src/selection/hash.ts';
 import { leastLoaded } from '../src/selection/least-loaded.ts';
 import { peakEwma } from '../src/selection/peak-ewma.ts';
-import { random } from '../src/selection/random.ts';
+import { randomHost } from '../src/selection/random-host.ts';
 import { roundRobin } from '../src/selection/round-robin.ts';
 import type { Selector } from '../src/selection/selector.ts';
 import { slowStart } from '../src/selection/slow-start.ts';
@@ -39,15 +39,15 @@ const clock = { now: () => time.ms };
 const panels: readonly (readonly [title: string, operator: () => OperatorFunction<Hosts, Selector<string>>])[] = [
   ['by hand: index reset at each change', () => byIndex],
   ['roundRobin()', () => roundRobin({ random: seeded(1) })],
-  ['random()', () => random({ random: seeded(2) })],
+  ['randomHost()', () => randomHost({ random: seeded(2) })],
   ['weighted(…): a counts three times', () => weighted((_, key) => (key === 'a' ? 3 : 1), { random: seeded(3) })],
   ['leastLoaded()', () => leastLoaded({ random: seeded(4) })],
-  ['peakEwma()', () => peakEwma({ random: seeded(5), clock })],
+  ['peakEwma()', () => peakEwma({ random: seeded(5), scheduler: clock })],
   ['consistentHash(), 500 users', () => consistentHash()],
-  ['sticky(), 500 sessions', () => sticky({ choose: random({ random: seeded(6) }) })],
+  ['sticky(), 500 sessions', () => sticky({ choose: randomHost({ random: seeded(6) }) })],
   [
-    'slowStart(1), roundRobin()',
-    () => (hosts$) => hosts$.pipe(slowStart(1, { clock }), roundRobin({ random: seeded(7) })),
+    'roundRobin(), slowStart(1000)',
+    () => pipe(roundRobin({ random: seeded(7) }), slowStart(1000, { scheduler: clock, random: seeded(9) })),
   ],
 ];
 

@@ -39,22 +39,31 @@ export type { Entries, ValueSource } from './registration/desired.ts';
 // Selection: snapshots to a selector, a selector to a host.
 export type { CallOutcome, LearningSelector, Selector } from './selection/selector.ts';
 export { roundRobin, type RoundRobinOptions } from './selection/round-robin.ts';
-export { random, type RandomOptions } from './selection/random.ts';
+export { randomHost, type RandomHostOptions } from './selection/random-host.ts';
 export { weighted, type WeightedOptions } from './selection/weighted.ts';
 export { leastLoaded, type LeastLoadedOptions } from './selection/least-loaded.ts';
 export { peakEwma, type PeakEwmaOptions } from './selection/peak-ewma.ts';
 export { consistentHash, type ConsistentHashOptions } from './selection/consistent-hash.ts';
 export { sticky, type StickyOptions } from './selection/sticky.ts';
-
-// Layers: fewer hosts, or hosts of another weight, before a selector.
-export { where, type HostPredicate } from './selection/where.ts';
 export { preferZone, type PreferZoneOptions } from './selection/prefer-zone.ts';
+
+// Layers before a selector: fewer hosts.
+export { where, type HostPredicate } from './selection/where.ts';
 export { subset, type SubsetOptions } from './selection/subset.ts';
+
+// Behind a selector: hosts that get less of the picks, or none.
 export { slowStart, type SlowStartOptions } from './selection/slow-start.ts';
+export {
+  ejectOutliers,
+  type CallReport,
+  type EjectingSelector,
+  type EjectOutliersOptions,
+} from './selection/eject-outliers.ts';
 
 // Calls: an Observable whose every subscription picks a host.
-export { balance, type BalanceOptions, type Call, type CallOptions } from './selection/balance.ts';
-export type { EjectionOptions, HostState } from './selection/ejection.ts';
+export { balance, type BalanceOptions, type Call, type CallOptions, type Project } from './selection/balance.ts';
+export { retryBudget, type RetryBudget, type RetryBudgetOptions } from './selection/retry-budget.ts';
+export type { EjectionReason, HostState, OutlierDetectionOptions } from './selection/outlier-detection.ts';
 export { perInstance, type PerInstanceOptions } from './selection/per-instance.ts';
 
 // Codecs: bytes to values and back. The formats of other systems are in `rx-etcd/interop`.

@@ -1,4 +1,5 @@
 import {
+  asyncScheduler,
   catchError,
   concat,
   defer,
@@ -20,23 +21,32 @@ import {
   throwError,
   timeout,
   timer,
-  asyncScheduler,
-  type Unsubscribable,
 } from 'rxjs';
 import { invalidArgument, RxEtcdError } from '../errors.ts';
-import { monotonicClock } from '../time/monotonic-clock.ts';
-import { LONGEST_TIMER_MS } from '../time/durations.ts';
-import { Ejection, type EjectionOptions, type HostState } from './ejection.ts';
+import { durationMs, LONGEST_TIMER_MS } from '../time/durations.ts';
+import { steadyClock } from '../time/steady-clock.ts';
+import { checkClock, checkFunction, checkOptions, checkWholeNumber, hostsOf$ } from './arguments.ts';
+import { currentContext, inContext$, type InContext } from './caller-context.ts';
 import { HostSource } from './host-source.ts';
+import { LatencyQuantile } from './latency-quantile.ts';
+import { Misses } from './misses.ts';
+import {
+  checkOutlierDetection,
+  type HostState,
+  type OutlierDetectionOptions,
+  OutlierDetector,
+} from './outlier-detection.ts';
+import { retryBudget, type RetryBudget } from './retry-budget.ts';
 import type { CallOutcome, Selector } from './selector.ts';
 import { trackedCall$ } from './tracked-call.ts';
+import { tries$ } from './tries.ts';
 
-/** Options of {@link balance}. */
-export interface BalanceOptions {
-  /** How long a call waits for a host before its `no-host` error. Default 10000. */
-  readonly waitMs?: number;
-  /** When hosts that keep failing are left out; `false`: never. */
-  readonly ejection?: EjectionOptions | false;
+/** Options of {@link balance}: those of its calls, for which they are the defaults, and of what they share. */
+export interface BalanceOptions extends Omit<CallOptions, 'affinity'> {
+  /** When hosts that fail, or are slow, are left out; `false`: never. */
+  readonly outlierDetection?: OutlierDetectionOptions | false;
+  /** How many retries and hedges there may be; give the same one to several. `false`: any number. Default: its own. */
+  readonly retryBudget?: RetryBudget | false;
   /** Whether an error of a call speaks against its host; a "not found" does not. Default: every error does. */
   readonly isFailure?: (error: unknown) => boolean;
   /** Where the time is taken from. Default: RxJS's `asyncScheduler`, and a monotonic clock to measure with. */
@@ -47,218 +57,281 @@ export interface BalanceOptions {
 export interface CallOptions {
   /** What the choice of a host should stick to, for the selectors that use it. */
   readonly affinity?: string;
-  /** How long to wait for a host. Default: as {@link BalanceOptions.waitMs}. */
+  /** How long each try waits for a host before its `no-host` error; `Infinity`: without a limit. Default 10000. */
   readonly waitMs?: number;
   /**
-   * For calls that may be made twice: when the chosen host leaves while the call is in flight, it is
-   * unsubscribed and made again elsewhere. What it had emitted by then is not taken back. Default `false`.
+   * For calls that may be made twice: how often a call that failed before its first value is tried again elsewhere, as
+   * far as the budget goes. Default 0.
+   */
+  readonly retries?: number;
+  /** Which errors are retried. Default: those that are failures by `isFailure`. `no-host` never is. */
+  readonly isRetryable?: (error: unknown) => boolean;
+  /**
+   * For calls that may be made twice: when there is no answer after this time, a second try is made beside the first, at
+   * another host and as far as the budget goes; the first to answer is kept. `'p95'`: the time in which 95 % of the last
+   * 256 calls were answered, once there were 20. Default: none.
+   */
+  readonly hedgeAfterMs?: number | 'p95';
+  /**
+   * For calls that may be made twice: when the chosen host leaves while the call is in flight, it is unsubscribed and
+   * made again elsewhere. What it had emitted by then is not taken back. Default `false`.
    */
   readonly restartWhenGone?: boolean;
 }
 
+/**
+ * Makes what a call does, from the host and its key. Its signal is aborted when the call is unsubscribed or has lost the
+ * race against a second try: give it to `fetch`, or to whatever else a Promise alone would leave running.
+ */
+export type Project<T, R> = (host: T, key: string, signal: AbortSignal) => ObservableInput<R>;
+
 /** Makes calls to hosts; see {@link balance}. */
-export interface Call<T> extends Unsubscribable {
+export interface Call<T> {
   /** An Observable each of whose subscriptions chooses a host and makes a call to it. */
-  <R>(project: (host: T, key: string) => ObservableInput<R>, options?: CallOptions): Observable<R>;
-  /** How each host stands: on subscription, and whenever that has changed. */
+  <R>(project: Project<T, R>, options?: CallOptions): Observable<R>;
+  /** How each host stands, and why: on subscription, and whenever that has changed. */
   readonly states$: Observable<ReadonlyMap<string, HostState>>;
   /** Lets go of the hosts. Calls that wait for one fail, calls in flight go on, a later call connects again. */
-  unsubscribe(): void;
+  release(): void;
 }
 
 /**
  * Turns hosts and a way to choose among them into calls that land on a good one.
  *
- * `call$(project)` is a cold Observable. Each subscription waits for a host, chooses one, and subscribes to
- * what `project` makes of it; the selector is told of the call's start, its latency (to the first value) and
- * its end. So `call$(…).pipe(retry(2))` tries elsewhere: never the host that just failed while there is
- * another, and none that failed since the last success while there is one that did not.
+ * `call$(project)` is a cold Observable. Each subscription waits for a host, chooses one, and subscribes to what
+ * `project` makes of it; the selector is told of the call's start, its latency (to the first value) and its end. All of
+ * that, and what the call emits, is in the subscriber's asynchronous context (`AsyncLocalStorage`), also when it waited.
  *
- * A timeout belongs inside `project`, where it counts as the host's failure; one around the call only makes
- * the next try go elsewhere.
+ * With `retries`, a call that failed is tried again elsewhere, and with `hedgeAfterMs` beside: never at the host that
+ * just failed while there is another, and at none that failed since the last success while there is one that did not.
+ * Both are taken out of a budget, 20 % of the calls or 3 a second, so that an outage is not multiplied. RxJS's own
+ * `retry` goes elsewhere, too, but knows no budget.
  *
- * A host that fails several times in a row is left out for a while that grows each time it fails again
- * soon after; the first failure on its return is enough. At most half of the hosts are ever left out: when
- * more than that fail, everyone is tried, for the fault is then likely not theirs.
+ * A timeout belongs inside `project`, where it counts as the host's failure; one around the call ends all of its tries.
  *
- * The first call, or a subscription to `states$`, subscribes to `hosts$`, once for all calls; it stays
- * subscribed between calls, so that they need not wait and nothing learned is lost, until
- * `call$.unsubscribe()`. When `hosts$` completes, its last hosts stay; when it fails, the calls that wait for
- * a host fail with its error, and the next call subscribes to it anew.
+ * A host that fails several times in a row is left out for a while that grows each time it fails again soon after; the
+ * first failure on its return is enough. So is a host that fails much more often than the others, or is much slower. At
+ * most half of the hosts are ever left out: when more than that fail, everyone is tried, for the fault is then likely
+ * not theirs.
+ *
+ * The first call, or a subscription to `states$`, subscribes to `hosts$`, once for all calls; it stays subscribed between
+ * calls, so that they need not wait and nothing learned is lost, until `call$.release()`. When `hosts$` completes, its
+ * last hosts stay; when it fails, the calls that wait for a host fail with its error, and the next call subscribes to it
+ * again.
  *
  * A call's errors are those of `project`'s Observable, those of `hosts$`, and `RxEtcdError`s with the code
- * `no-host`, after `waitMs` without a host. Unsubscribing from a call unsubscribes from `project`'s Observable.
+ * `no-host`, after `waitMs` without a host, and `callback-failed`, when another function of yours throws. Unsubscribing from a call unsubscribes from
+ * `project`'s Observable and aborts its signal.
  *
  * @example
  * ```ts
- * import { of, retry } from 'rxjs';
+ * import { of } from 'rxjs';
  * import { balance, leastLoaded } from 'rx-etcd';
  *
  * const hosts$ = of(new Map([['a', 'http://10.0.0.1'], ['b', 'http://10.0.0.2']]));
- * const call$ = balance(hosts$, leastLoaded());
- * call$((host) => of(`answer of ${host}`)) // fromFetch(`${host}/users/7`), say
- *   .pipe(retry(2))
+ * const call$ = balance(hosts$, leastLoaded(), { retries: 2 });
+ * call$((host, key, signal) => of(`answer of ${host}`)) // fetch(`${host}/users/7`, { signal }), say
  *   .subscribe((answer) => console.log(answer));
- * call$.unsubscribe();
+ * call$.release();
  * ```
  */
 export function balance<T>(
-  hosts$: Observable<ReadonlyMap<string, T>>,
+  hosts$: ObservableInput<ReadonlyMap<string, T>>,
   selector: OperatorFunction<ReadonlyMap<string, T>, Selector<T>>,
   options: BalanceOptions = {},
 ): Call<T> {
-  const { waitMs = 10_000, ejection, isFailure = () => true, scheduler = asyncScheduler } = options;
-  const clock = options.scheduler ?? monotonicClock;
-  checkWait('waitMs', waitMs);
+  const from$ = hostsOf$('hosts$', hosts$);
+  checkBalanceOptions(options);
+  const { outlierDetection = {}, isFailure = () => true, scheduler = asyncScheduler } = options;
+  const clock = { now: steadyClock(scheduler) };
+  const budget = options.retryBudget === false ? undefined : (options.retryBudget ?? retryBudget({ scheduler: clock }));
   const changed$ = new Subject<void>();
-  const out = ejection === false ? undefined : new Ejection(ejection ?? {}, clock, () => changed$.next());
-  const source = new HostSource(hosts$, selector, ({ hosts }) => out?.follow(hosts));
+  const detector =
+    outlierDetection === false ? undefined : new OutlierDetector(outlierDetection, clock, () => changed$.next());
+  const source = new HostSource(from$, selector, ({ hosts }) => detector?.follow(hosts));
+  const p95 = new LatencyQuantile(0.95);
 
-  function call$<R>(
-    project: (host: T, key: string) => ObservableInput<R>,
-    callOptions: CallOptions = {},
-  ): Observable<R> {
-    const { affinity, restartWhenGone = false, waitMs: callWaitMs = waitMs } = callOptions;
-    checkWait('waitMs', callWaitMs);
-    // Shared by the subscriptions of one call: that is how one that is made again knows where it failed.
+  function call$<R>(project: Project<T, R>, callOptions: CallOptions = {}): Observable<R> {
+    checkFunction('project', project);
+    checkCallOptions('options', callOptions);
+    const { waitMs = options.waitMs ?? 10_000, retries = options.retries ?? 0, affinity } = callOptions;
+    const { isRetryable = options.isRetryable ?? isFailure, hedgeAfterMs = options.hedgeAfterMs } = callOptions;
+    const { restartWhenGone = options.restartWhenGone ?? false } = callOptions;
+    // Shared by the subscriptions of one call: so one that is made again knows where it failed.
     const misses = new Misses();
 
-    const attempt$: Observable<R> = defer(() =>
-      source.selectors$.pipe(
-        map((current) => ({ current, entry: chooseEntry(current, affinity, misses, out) })),
-        first(({ entry }) => entry !== undefined, undefined),
-        timeout({
-          first: Math.min(callWaitMs, LONGEST_TIMER_MS),
-          scheduler,
-          with: () => throwError(() => noHost(callWaitMs)),
-        }),
-        mergeMap((chosen) => {
-          if (chosen?.entry === undefined) return throwError(() => letGo());
-          const [key, host] = chosen.entry;
-          const made$ = trackedCall$(
-            defer(() => project(host, key)),
-            { clock, isFailure, begin: () => beginCall(chosen.current, key, misses, out) },
-          );
-          return restartWhenGone ? untilGone$(made$, key) : made$;
-        }),
-      ),
-    );
+    return defer(() => {
+      const inContext = currentContext();
+      const selectors$ = inContext$(source.selectors$, inContext);
+      // The hosts that this subscription has a try at.
+      const inFlight = new Set<string>();
+      const chooser: Chooser<T> = { selectors$, affinity, misses, inFlight, detector };
 
-    const untilGone$ = (made$: Observable<R>, key: string): Observable<R> =>
-      defer(() => {
-        let again$: Observable<R> = EMPTY;
-        const gone$ = source.leaving$(key).pipe(
-          catchError(() => NEVER),
-          tap(() => {
-            misses.add(key);
-            again$ = attempt$;
+      const made$ = ([key, host]: readonly [string, T], current: Selector<T>): Observable<R> => {
+        const begin = (): ((outcome: CallOutcome) => void) => {
+          const told = beginCall(current, key, chooser);
+          inFlight.add(key);
+          return (outcome) => {
+            inFlight.delete(key);
+            if (outcome.result === 'answered') p95.add(outcome.latencyMs);
+            told(outcome);
+          };
+        };
+        const tracked$ = trackedCall$((signal) => project(host, key, signal), { clock, isFailure, begin });
+        return restartWhenGone ? untilGone$(tracked$, key, inContext) : tracked$;
+      };
+
+      const try$: Observable<R> = waitForHost$(chooser, waitMs, scheduler).pipe(
+        mergeMap(({ entry, current }) => made$(entry, current)),
+      );
+
+      const tryBeside$ = (begin: () => boolean): Observable<R> =>
+        selectors$.pipe(
+          first(),
+          mergeMap((current) => {
+            const entry = pickEntry(current, affinity, (key) => isTried(key, chooser) || isOut(key, chooser));
+            return entry !== undefined && begin() ? made$(entry, current) : EMPTY;
           }),
         );
-        return concat(
-          made$.pipe(takeUntil(gone$)),
-          defer(() => again$),
-        );
-      });
 
-    return attempt$;
+      const untilGone$ = (tracked$: Observable<R>, key: string, context: InContext): Observable<R> =>
+        defer(() => {
+          let again$: Observable<R> = EMPTY;
+          const gone$ = inContext$(source.leaving$(key), context).pipe(
+            catchError(() => NEVER),
+            tap(() => {
+              misses.add(key);
+              again$ = try$;
+            }),
+          );
+          return concat(
+            tracked$.pipe(takeUntil(gone$)),
+            defer(() => again$),
+          );
+        });
+
+      return tries$({
+        try$,
+        tryBeside$,
+        retries,
+        isRetryable: (error) => !isNoHost(error) && isRetryable(error),
+        budget,
+        hedgeAfterMs: hedgeAfterMs === 'p95' ? p95.valueMs() : hedgeAfterMs,
+        scheduler,
+      });
+    });
   }
 
   const states$ = defer(() =>
     merge(source.selectors$, changed$.pipe(switchMap(() => source.selectors$.pipe(first())))).pipe(
-      switchMap((current) => statesOf$(current, out, scheduler)),
+      switchMap((current) => statesOf$(current, detector, scheduler)),
     ),
   );
-  return Object.assign(call$, { states$, unsubscribe: () => source.release() });
+  return Object.assign(call$, { states$, release: () => source.release() });
 }
 
-// What is longer makes a Node timer fire at once.
+interface Chooser<T> {
+  readonly selectors$: Observable<Selector<T>>;
+  readonly affinity: string | undefined;
+  readonly misses: Misses;
+  readonly inFlight: ReadonlySet<string>;
+  readonly detector: OutlierDetector | undefined;
+}
 
-/** The hosts that failed one call, or let it wait until it was given up, since it last succeeded. */
-class Misses {
-  readonly #keys = new Set<string>();
-  #last: string | undefined;
+interface Chosen<T> {
+  readonly entry: readonly [key: string, host: T];
+  readonly current: Selector<T>;
+}
 
-  readonly has = (key: string): boolean => this.#keys.has(key);
-  readonly isLast = (key: string): boolean => key === this.#last;
-
-  isEmpty(): boolean {
-    return this.#keys.size === 0;
-  }
-
-  add(key: string): void {
-    this.#keys.add(key);
-    this.#last = key;
-  }
-
-  clear(): void {
-    this.#keys.clear();
-    this.#last = undefined;
-  }
-
-  /** Begins a new round, when every host has failed. */
-  forgetAllButLast(): void {
-    const last = this.#last;
-    this.clear();
-    if (last !== undefined) this.add(last);
-  }
+function waitForHost$<T>(chooser: Chooser<T>, waitMs: number, scheduler: SchedulerLike): Observable<Chosen<T>> {
+  return chooser.selectors$.pipe(
+    map((current) => ({ current, entry: chooseEntry(current, chooser) })),
+    first((chosen): chosen is Chosen<T> => chosen.entry !== undefined, undefined),
+    timeout({
+      first: Math.min(waitMs, LONGEST_TIMER_MS),
+      scheduler,
+      with: () => throwError(() => noHost(waitMs)),
+    }),
+    map((chosen: Chosen<T> | undefined) => {
+      if (chosen === undefined) throw released();
+      return chosen;
+    }),
+  );
 }
 
 /**
- * The best there is: not ejected and not failed in this call; else not ejected and not the one that just
- * failed; else an ejected one that did not just fail; else whoever is there.
+ * The best there is: not ejected and not tried by this call; else not ejected and not the one that just failed; else an
+ * ejected one that did not just fail; else any that is there.
  */
-function chooseEntry<T>(
-  selector: Selector<T>,
-  affinity: string | undefined,
-  misses: Misses,
-  out: Ejection | undefined,
-): readonly [string, T] | undefined {
-  if (misses.isEmpty() && out?.isIdle() !== false) return selector.pickEntry(affinity);
-  const isOut = (key: string): boolean => out?.isLeftOut(key) === true;
-  const entry = selector.pickEntry(affinity, (key) => misses.has(key) || isOut(key));
+function chooseEntry<T>(selector: Selector<T>, chooser: Chooser<T>): readonly [string, T] | undefined {
+  const { affinity, misses, inFlight, detector } = chooser;
+  detector?.passTime();
+  if (misses.isEmpty() && inFlight.size === 0 && detector?.isIdle() !== false) return pickEntry(selector, affinity);
+  const entry = pickEntry(selector, affinity, (key) => isTried(key, chooser) || isOut(key, chooser));
   if (entry !== undefined) return entry;
   misses.forgetAllButLast();
   return (
-    selector.pickEntry(affinity, (key) => misses.isLast(key) || isOut(key)) ??
-    selector.pickEntry(affinity, misses.isLast) ??
-    selector.pickEntry(affinity)
+    pickEntry(selector, affinity, (key) => misses.isLast(key) || isOut(key, chooser)) ??
+    pickEntry(selector, affinity, misses.isLast) ??
+    pickEntry(selector, affinity)
   );
 }
 
-function beginCall(
-  selector: Selector<unknown>,
+function isTried(key: string, { misses, inFlight }: Chooser<unknown>): boolean {
+  return misses.has(key) || inFlight.has(key);
+}
+
+function isOut(key: string, { detector }: Chooser<unknown>): boolean {
+  return detector?.isLeftOut(key) === true;
+}
+
+/** Of any selector, the user's own included: a host that is `undefined` is none. */
+function pickEntry<T>(
+  selector: Selector<T>,
+  affinity: string | undefined,
+  avoid?: (key: string) => boolean,
+): readonly [string, T] | undefined {
+  const entry: readonly [string, T | undefined] | undefined = selector.pickEntry(affinity, avoid);
+  return entry?.[1] === undefined ? undefined : [entry[0], entry[1]];
+}
+
+function beginCall<T>(
+  selector: Selector<T>,
   key: string,
-  misses: Misses,
-  out: Ejection | undefined,
+  { misses, detector }: Chooser<T>,
 ): (outcome: CallOutcome) => void {
   const learned = selector.started?.(key);
   return (outcome) => {
-    learned?.(outcome);
-    // Giving up may be a timeout around the call or somebody who lost interest: no ground to eject a host, but
-    // enough to go elsewhere when the same call is made again.
+    // Giving up may be a timeout around the call or somebody who lost interest: no ground to eject a host, but enough to
+    // go elsewhere when the same call is made again.
     if (outcome.result === 'answered') misses.clear();
     else misses.add(key);
-    if (outcome.result === 'answered') out?.answered(key);
-    if (outcome.result === 'failed') out?.failed(key);
+    detector?.learn(key, outcome);
+    // Last: it may be the user's, and throw.
+    learned?.(outcome);
   };
 }
 
 /** The states now and whenever a host's time out is over, until the next change makes others. */
 function statesOf$(
   selector: Selector<unknown>,
-  out: Ejection | undefined,
+  detector: OutlierDetector | undefined,
   scheduler: SchedulerLike,
 ): Observable<ReadonlyMap<string, HostState>> {
   return defer(() => {
     const states = new Map<string, HostState>();
-    for (const key of selector.hosts.keys()) states.set(key, out?.stateOf(key) ?? { status: 'healthy' });
-    const returnMs = out?.nextReturnMs();
+    for (const key of selector.hosts.keys()) states.set(key, detector?.stateOf(key) ?? { status: 'healthy' });
+    const returnMs = detector?.nextReturnMs();
     if (returnMs === undefined) return of(states);
     return concat(
       of(states),
-      timer(Math.ceil(returnMs), scheduler).pipe(switchMap(() => statesOf$(selector, out, scheduler))),
+      timer(Math.ceil(returnMs), scheduler).pipe(switchMap(() => statesOf$(selector, detector, scheduler))),
     );
   });
+}
+
+function isNoHost(error: unknown): boolean {
+  return error instanceof RxEtcdError && error.code === 'no-host';
 }
 
 function noHost(waitedMs: number): RxEtcdError {
@@ -268,10 +341,49 @@ function noHost(waitedMs: number): RxEtcdError {
   );
 }
 
-function letGo(): RxEtcdError {
-  return new RxEtcdError('no-host', 'no host to call: the balancer was unsubscribed while the call waited for one');
+function released(): RxEtcdError {
+  return new RxEtcdError('no-host', 'no host to call: the balancer was released while the call waited for one');
 }
 
-function checkWait(argument: string, waitMs: number): void {
-  if (!(waitMs >= 0)) throw invalidArgument(argument, 'a number, 0 or more', waitMs);
+const CALL_OPTIONS: Record<keyof CallOptions, true> = {
+  affinity: true,
+  waitMs: true,
+  retries: true,
+  isRetryable: true,
+  hedgeAfterMs: true,
+  restartWhenGone: true,
+};
+
+function checkCallOptions(argument: string, options: CallOptions): void {
+  checkOptions(argument, options, CALL_OPTIONS);
+  const { affinity, waitMs = 0, retries = 0, isRetryable, hedgeAfterMs = 0 } = options;
+  if (affinity !== undefined && typeof affinity !== 'string') {
+    throw invalidArgument(`${argument}.affinity`, 'a string', affinity);
+  }
+  if (!(typeof waitMs === 'number' && waitMs >= 0)) {
+    throw invalidArgument(`${argument}.waitMs`, 'a number, 0 or more', waitMs);
+  }
+  checkWholeNumber(`${argument}.retries`, retries, 0);
+  if (isRetryable !== undefined) checkFunction(`${argument}.isRetryable`, isRetryable);
+  if (hedgeAfterMs !== 'p95') durationMs(`${argument}.hedgeAfterMs`, hedgeAfterMs);
+}
+
+function checkBalanceOptions(options: BalanceOptions): void {
+  checkOptions('options', options, {
+    ...CALL_OPTIONS,
+    outlierDetection: true,
+    retryBudget: true,
+    isFailure: true,
+    scheduler: true,
+  } satisfies Record<keyof BalanceOptions, true>);
+  const { outlierDetection, retryBudget: budget, isFailure, scheduler, ...callOptions } = options;
+  checkCallOptions('options', callOptions);
+  if (outlierDetection !== undefined && outlierDetection !== false) {
+    checkOutlierDetection('options.outlierDetection', outlierDetection);
+  }
+  if (budget !== undefined && budget !== false && typeof (budget as RetryBudget | null)?.withdraw !== 'function') {
+    throw invalidArgument('options.retryBudget', 'what retryBudget() gives, or false', budget);
+  }
+  if (isFailure !== undefined) checkFunction('options.isFailure', isFailure);
+  if (scheduler !== undefined) checkClock('options.scheduler', scheduler);
 }

@@ -1,5 +1,6 @@
 import type { OperatorFunction } from 'rxjs';
-import { Roster } from './roster.ts';
+import { checkFunction, checkOptions } from './arguments.ts';
+import { RandomSet } from './random-set.ts';
 import { type LearningState, selectBy } from './selection-state.ts';
 import type { CallOutcome, LearningSelector } from './selector.ts';
 
@@ -16,9 +17,9 @@ export interface LeastLoadedOptions {
  * all, do not send every client's next call to the same host. A newcomer is looked at as often as any
  * other, so it gets at most twice an even share however idle it is.
  *
- * It counts the calls that it is told of: `balance()` does so, and whoever picks by hand calls `started`.
+ * It counts the calls that it is told of: `balance()` does so; with picks by hand, call `started`.
  * Calls to a host that left and came back still count. A pick takes constant time; the first after a
- * membership change as for `random()`. As cold as its source, with one selector for each emission; each
+ * membership change as for `randomHost()`. As cold as its source, with one selector for each emission; each
  * subscription counts its own calls.
  *
  * @source https://www.eecs.harvard.edu/~michaelm/postscripts/tpds2001.pdf "The Power of Two Choices in
@@ -38,21 +39,23 @@ export interface LeastLoadedOptions {
 export function leastLoaded<T>(
   options: LeastLoadedOptions = {},
 ): OperatorFunction<ReadonlyMap<string, T>, LearningSelector<T>> {
+  checkOptions('options', options, { random: true });
   const { random = Math.random } = options;
-  return selectBy<T>((): LearningState<T> => new LoadState(random), random);
+  checkFunction('options.random', random);
+  return selectBy<T>((): LearningState<T> => new LoadState(random));
 }
 
 class LoadState implements LearningState<unknown> {
-  readonly #roster: Roster;
+  readonly #keys: RandomSet;
   // Of the hosts with calls in flight only, so that hosts that left are forgotten.
   readonly #inFlight = new Map<string, number>();
 
   constructor(random: () => number) {
-    this.#roster = new Roster(random);
+    this.#keys = new RandomSet(random);
   }
 
   joined(key: string): void {
-    this.#roster.add(key);
+    this.#keys.add(key);
   }
 
   changed(): void {
@@ -60,11 +63,11 @@ class LoadState implements LearningState<unknown> {
   }
 
   left(key: string): void {
-    this.#roster.remove(key);
+    this.#keys.remove(key);
   }
 
   choose(_affinity: string | undefined, avoid: ((key: string) => boolean) | undefined): string | undefined {
-    const [a, b] = this.#roster.samplePair(avoid);
+    const [a, b] = this.#keys.samplePair(avoid);
     return a === undefined || b === undefined || this.#load(a) <= this.#load(b) ? a : b;
   }
 

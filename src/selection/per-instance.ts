@@ -6,7 +6,10 @@ import {
   type OperatorFunction,
   type Subscription,
 } from 'rxjs';
-import { forEachDifference } from './differences.ts';
+import { Snapshot } from '../discovery/snapshot.ts';
+import { callbackFailed } from '../errors.ts';
+import { checkFunction, checkOptions } from './arguments.ts';
+import { forEachDifference, membershipOf } from './membership.ts';
 
 /** Options of {@link perInstance}. */
 export interface PerInstanceOptions<T> {
@@ -24,8 +27,8 @@ export interface PerInstanceOptions<T> {
  * it is gone; that it changed its value restarts nothing, and can be followed by `values$`. One that completes
  * is not started again before its key has left and come back.
  *
- * Emits what the inner Observables emit. As cold as its source. An error of the source or of an inner one
- * ends them all and is passed on; catch inside `project` what should not. Completes when the source and all
+ * Emits what the inner Observables emit. As cold as its source. An error of the source or of an inner one,
+ * and what `project` or `restartWhen` throws, ends them all and is passed on; catch inside `project` what should not. Completes when the source and all
  * inner ones have. Unsubscribing unsubscribes from all.
  *
  * @param project - gives an instance's Observable, from its value, its key, and `values$`: its value now and
@@ -45,12 +48,15 @@ export function perInstance<T, R>(
   project: (host: T, key: string, values$: Observable<T>) => ObservableInput<R>,
   options: PerInstanceOptions<T> = {},
 ): OperatorFunction<ReadonlyMap<string, T>, R> {
+  checkFunction('project', project);
+  checkOptions('options', options, { restartWhen: true });
   const { restartWhen = () => false } = options;
+  checkFunction('options.restartWhen', restartWhen);
   return (source) =>
     new Observable<R>((subscriber) => {
       const running = new Map<string, Running<T>>();
       const steps: (() => void)[] = [];
-      let known: ReadonlyMap<string, T> = new Map();
+      let known = Snapshot.of<T>([]);
       let active = 1;
       let stepping = false;
 
@@ -98,18 +104,29 @@ export function perInstance<T, R>(
       const work = (): void => {
         if (stepping) return;
         stepping = true;
-        for (let step = steps.shift(); step !== undefined && !subscriber.closed; step = steps.shift()) step();
+        try {
+          for (let step = steps.shift(); step !== undefined && !subscriber.closed; step = steps.shift()) step();
+        } catch (thrown) {
+          subscriber.error(callbackFailed('restartWhen', thrown));
+        }
         stepping = false;
       };
       subscriber.add(
         source.subscribe({
           next: (hosts) => {
-            forEachDifference(known, hosts, {
+            let now: Snapshot<T>;
+            try {
+              now = membershipOf(hosts);
+            } catch (error) {
+              subscriber.error(error);
+              return;
+            }
+            forEachDifference(known, now, {
               joined: (key, host) => void steps.push(() => start(key, host)),
               changed: (key, host) => void steps.push(() => change(key, host)),
               left: (key) => void steps.push(() => stop(key)),
             });
-            known = hosts;
+            known = now;
             work();
           },
           error: (error: unknown) => subscriber.error(error),

@@ -1,8 +1,10 @@
 import { defer, map, type OperatorFunction } from 'rxjs';
+import type { Snapshot } from '../discovery/snapshot.ts';
 import { invalidArgument } from '../errors.ts';
-import { type OrderedEntries, orderedEntries } from './ordered-entries.ts';
+import { checkFunction, checkOptions } from './arguments.ts';
+import { membershipOf } from './membership.ts';
+import { randomIndex } from './random-set.ts';
 import type { Selector } from './selector.ts';
-import { chooseByShare, hasShares } from './shares.ts';
 
 /** Options of {@link roundRobin}. */
 export interface RoundRobinOptions {
@@ -15,17 +17,16 @@ export interface RoundRobinOptions {
 /**
  * Chooses every host in turn, in key order.
  *
- * Each subscription has its own rotation, and goes through membership changes with it: the rotation's place
- * is a key, so a host that comes or goes neither sends it back to the first host nor makes it skip one.
- * Over `k` picks among `n` unchanged hosts each is picked ⌊k/n⌋ or ⌈k/n⌉ times. It starts at a random host,
- * so that many clients that start together do not all begin with the same one.
+ * Each subscription has its own rotation, and goes through membership changes with it: the rotation's place is a key, so
+ * a host that comes or goes neither sends it back to the first host nor makes it skip one. Over `k` picks among `n`
+ * unchanged hosts each is picked ⌊k/n⌋ or ⌈k/n⌉ times. It starts at a random host, so that many clients that start
+ * together do not all begin with the same one.
  *
- * A pick takes O(log n) and allocates nothing that grows with n. A change costs nothing that grows with n
- * when the source gives `Snapshot`s; for other maps the keys are sorted once at the first pick after it.
- * The maps of the source must not change after they were emitted.
+ * A pick takes O(log n) and allocates nothing that grows with n. A change costs nothing that grows with n when the
+ * source gives `Snapshot`s; any other map is copied when it is emitted.
  *
- * The result is as cold as the source; it emits once for each of its emissions, and ends as it does.
- * Unsubscribing does nothing else than unsubscribe from the source.
+ * The result is as cold as the source; it emits once for each of its emissions, and ends as it does. Unsubscribing only
+ * unsubscribes from the source.
  *
  * @example
  * ```ts
@@ -39,18 +40,21 @@ export interface RoundRobinOptions {
  * ```
  */
 export function roundRobin<T>(options: RoundRobinOptions = {}): OperatorFunction<ReadonlyMap<string, T>, Selector<T>> {
+  checkOptions('options', options, { startAfter: true, random: true });
   const { startAfter, random = Math.random } = options;
   if (startAfter !== undefined && typeof startAfter !== 'string') {
-    throw invalidArgument('startAfter', 'a string', startAfter);
+    throw invalidArgument('options.startAfter', 'a string', startAfter);
   }
+  checkFunction('options.random', random);
   return (source) =>
     defer(() => {
       const rotation: Rotation = { place: startAfter };
       return source.pipe(
         map((hosts) => {
-          // Here rather than in the pick: walking to a random host is the one step that takes O(n).
-          rotation.place ??= randomKey(hosts, random);
-          return new RoundRobinSelector(hosts, rotation, random);
+          const membership = membershipOf(hosts);
+          // Not in the pick: walking to a random host is the one step that takes O(n).
+          rotation.place ??= randomKey(membership, random);
+          return new RoundRobinSelector(membership, rotation);
         }),
       );
     });
@@ -62,15 +66,12 @@ interface Rotation {
 }
 
 class RoundRobinSelector<T> implements Selector<T> {
-  readonly hosts: ReadonlyMap<string, T>;
+  readonly hosts: Snapshot<T>;
   readonly #rotation: Rotation;
-  readonly #random: () => number;
-  #ordered: OrderedEntries<T> | undefined;
 
-  constructor(hosts: ReadonlyMap<string, T>, rotation: Rotation, random: () => number) {
+  constructor(hosts: Snapshot<T>, rotation: Rotation) {
     this.hosts = hosts;
     this.#rotation = rotation;
-    this.#random = random;
   }
 
   pick(): T | undefined {
@@ -78,14 +79,9 @@ class RoundRobinSelector<T> implements Selector<T> {
   }
 
   pickEntry(_affinity?: string, avoid?: (key: string) => boolean): readonly [string, T] | undefined {
-    if (!hasShares(this.hosts)) return this.#choose(avoid);
-    return chooseByShare(this.hosts, this.#random, avoid, (avoided) => this.#choose(avoided));
-  }
-
-  #choose(avoid: ((key: string) => boolean) | undefined): readonly [string, T] | undefined {
     const first = this.#next(this.#rotation.place);
     let entry = first;
-    while (entry !== undefined && avoid?.(entry[0]) === true) {
+    while (entry !== undefined && (entry[1] === undefined || avoid?.(entry[0]) === true)) {
       entry = this.#next(entry[0]);
       if (entry?.[0] === first?.[0]) return undefined;
     }
@@ -94,13 +90,12 @@ class RoundRobinSelector<T> implements Selector<T> {
   }
 
   #next(place: string | undefined): readonly [string, T] | undefined {
-    this.#ordered ??= orderedEntries(this.hosts);
-    return this.#ordered.entryAfter(place) ?? this.#ordered.entryAfter(undefined);
+    return this.hosts.entryAfter(place) ?? this.hosts.entryAfter(undefined);
   }
 }
 
 function randomKey(hosts: ReadonlyMap<string, unknown>, random: () => number): string | undefined {
-  let remaining = Math.floor(random() * hosts.size);
+  let remaining = randomIndex(hosts.size, random);
   for (const key of hosts.keys()) {
     if (remaining-- === 0) return key;
   }

@@ -1,6 +1,6 @@
 import { defer, map, type OperatorFunction } from 'rxjs';
-import { type DifferenceVisitor, forEachDifference } from './differences.ts';
-import { chooseByShare, hasShares } from './shares.ts';
+import { Snapshot } from '../discovery/snapshot.ts';
+import { type DifferenceVisitor, forEachDifference, membershipOf } from './membership.ts';
 import type { CallOutcome, LearningSelector, Selector } from './selector.ts';
 
 /** What a selector remembers from pick to pick, and how it chooses. One for each subscription. */
@@ -17,36 +17,29 @@ export interface LearningState<T> extends SelectionState<T> {
 /** The operator whose selectors share a state, which is told of differences only. */
 export function selectBy<T>(
   newState: () => LearningState<T>,
-  random: () => number,
 ): OperatorFunction<ReadonlyMap<string, T>, LearningSelector<T>>;
-export function selectBy<T>(
-  newState: () => SelectionState<T>,
-  random: () => number,
-): OperatorFunction<ReadonlyMap<string, T>, Selector<T>>;
-export function selectBy<T>(
-  newState: () => SelectionState<T>,
-  random: () => number,
-): OperatorFunction<ReadonlyMap<string, T>, Selector<T>> {
+export function selectBy<T>(newState: () => SelectionState<T>): OperatorFunction<ReadonlyMap<string, T>, Selector<T>>;
+export function selectBy<T>(newState: () => SelectionState<T>): OperatorFunction<ReadonlyMap<string, T>, Selector<T>> {
   return (source) =>
     defer(() => {
       const follower = new Follower(newState());
-      return source.pipe(map((hosts) => new FollowingSelector(hosts, follower, random)));
+      return source.pipe(map((hosts) => new FollowingSelector(membershipOf(hosts), follower)));
     });
 }
 
 /**
- * Keeps a state at the membership of the selector that is asked. Following at the pick, not at the change,
- * lets a burst of changes cost once, and an old selector choose from its own hosts.
+ * Keeps a state at the membership of the selector that is asked. Following at the pick, not at the change, lets a burst
+ * of changes cost once, and an old selector choose from its own hosts.
  */
 class Follower<T> {
   readonly state: SelectionState<T>;
-  #hosts: ReadonlyMap<string, T> = new Map();
+  #hosts = Snapshot.of<T>([]);
 
   constructor(state: SelectionState<T>) {
     this.state = state;
   }
 
-  at(hosts: ReadonlyMap<string, T>): SelectionState<T> {
+  at(hosts: Snapshot<T>): SelectionState<T> {
     if (this.#hosts !== hosts) {
       forEachDifference(this.#hosts, hosts, this.state);
       this.#hosts = hosts;
@@ -56,15 +49,13 @@ class Follower<T> {
 }
 
 class FollowingSelector<T> implements Selector<T> {
-  readonly hosts: ReadonlyMap<string, T>;
+  readonly hosts: Snapshot<T>;
   readonly started?: (key: string) => (outcome: CallOutcome) => void;
   readonly #follower: Follower<T>;
-  readonly #random: () => number;
 
-  constructor(hosts: ReadonlyMap<string, T>, follower: Follower<T>, random: () => number) {
+  constructor(hosts: Snapshot<T>, follower: Follower<T>) {
     this.hosts = hosts;
     this.#follower = follower;
-    this.#random = random;
     if (follower.state.started !== undefined) {
       this.started = (key) => (follower.at(hosts) as LearningState<T>).started(key);
     }
@@ -75,14 +66,6 @@ class FollowingSelector<T> implements Selector<T> {
   }
 
   pickEntry(affinity?: string, avoid?: (key: string) => boolean): readonly [string, T] | undefined {
-    if (!hasShares(this.hosts)) return this.#choose(affinity, avoid);
-    return chooseByShare(this.hosts, this.#random, avoid, (avoided) => this.#choose(affinity, avoided));
-  }
-
-  #choose(
-    affinity: string | undefined,
-    avoid: ((key: string) => boolean) | undefined,
-  ): readonly [string, T] | undefined {
     const key = this.#follower.at(this.hosts).choose(affinity, avoid);
     return key === undefined ? undefined : [key, this.hosts.get(key) as T];
   }

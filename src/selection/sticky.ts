@@ -1,11 +1,12 @@
 import { defer, map, type OperatorFunction } from 'rxjs';
-import { invalidArgument } from '../errors.ts';
-import { random } from './random.ts';
-import type { CallOutcome, Selector } from './selector.ts';
+import { checkedSelector, checkOptions, checkSelector, checkWholeNumber } from './arguments.ts';
+import { DerivedSelector } from './derived-selector.ts';
+import { randomHost } from './random-host.ts';
+import type { Selector } from './selector.ts';
 
 /** Options of {@link sticky}. */
 export interface StickyOptions<T> {
-  /** Chooses the host to stay with. Default `random()`. */
+  /** Chooses the host to stay with. Default `randomHost()`. */
   readonly choose?: OperatorFunction<ReadonlyMap<string, T>, Selector<T>>;
   /** How many affinities are remembered; the ones unused for longest are forgotten first. Default 10000. */
   readonly maxAffinities?: number;
@@ -34,16 +35,16 @@ export interface StickyOptions<T> {
  * ```
  */
 export function sticky<T>(options: StickyOptions<T> = {}): OperatorFunction<ReadonlyMap<string, T>, Selector<T>> {
-  const { choose = random<T>(), maxAffinities = 10_000 } = options;
-  if (!(Number.isInteger(maxAffinities) && maxAffinities > 0)) {
-    throw invalidArgument('maxAffinities', 'a whole number above 0', maxAffinities);
-  }
+  checkOptions('options', options, { choose: true, maxAffinities: true });
+  const { choose = randomHost<T>(), maxAffinities = 10_000 } = options;
+  checkSelector('options.choose', choose);
+  checkWholeNumber('options.maxAffinities', maxAffinities, 1);
   return (source) =>
     defer(() => {
       const bonds = new Bonds(maxAffinities);
       return source.pipe(
         choose,
-        map((selector) => new StickySelector(selector, bonds)),
+        map((selector) => stickySelector(checkedSelector('options.choose', selector), bonds)),
       );
     });
 }
@@ -72,32 +73,13 @@ class Bonds {
   }
 }
 
-class StickySelector<T> implements Selector<T> {
-  readonly started?: (key: string) => (outcome: CallOutcome) => void;
-  readonly #selector: Selector<T>;
-  readonly #bonds: Bonds;
-
-  constructor(selector: Selector<T>, bonds: Bonds) {
-    this.#selector = selector;
-    this.#bonds = bonds;
-    if (selector.started !== undefined) this.started = (key) => (selector as Required<Selector<T>>).started(key);
-  }
-
-  get hosts(): ReadonlyMap<string, T> {
-    return this.#selector.hosts;
-  }
-
-  pick(affinity?: string): T | undefined {
-    return this.pickEntry(affinity)?.[1];
-  }
-
-  pickEntry(affinity?: string, avoid?: (key: string) => boolean): readonly [string, T] | undefined {
-    const bound = this.#bonds.get(affinity);
+function stickySelector<T>(selector: Selector<T>, bonds: Bonds): Selector<T> {
+  return new DerivedSelector(selector, (affinity, avoid) => {
+    const bound = bonds.get(affinity);
+    const host = bound === undefined || avoid?.(bound) === true ? undefined : selector.hosts.get(bound);
     const entry =
-      bound !== undefined && this.hosts.has(bound) && avoid?.(bound) !== true
-        ? ([bound, this.hosts.get(bound) as T] as const)
-        : this.#selector.pickEntry(affinity, avoid);
-    if (entry !== undefined) this.#bonds.set(affinity, entry[0]);
+      bound === undefined || host === undefined ? selector.pickEntry(affinity, avoid) : ([bound, host] as const);
+    if (entry !== undefined) bonds.set(affinity, entry[0]);
     return entry;
-  }
+  });
 }

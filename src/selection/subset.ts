@@ -1,5 +1,6 @@
 import { map, type OperatorFunction } from 'rxjs';
 import { invalidArgument } from '../errors.ts';
+import { checkOptions, checkWholeNumber } from './arguments.ts';
 import { hashOf, mix } from './hash.ts';
 import { hostsWhere } from './where.ts';
 
@@ -8,10 +9,10 @@ export interface SubsetOptions {
   /**
    * Which client this is.
    *
-   * A number is its index among all clients, 0 and up without gaps (a StatefulSet's ordinal, say): the clients
-   * then divide the hosts among themselves, and each host serves the same number of clients, give or take
-   * one; for that, all may have to change theirs when a host comes or goes. A string is any name of its own: hosts serve the same number of clients on average, as chance
-   * spreads them, and a host that comes or goes changes at most one host of the subset.
+   * A number is its index among all clients, 0 and up without gaps (a StatefulSet's ordinal, say): the clients then
+   * divide the hosts among themselves, and each host serves the same number of clients, give or take one; for that, all
+   * may have to change theirs when a host comes or goes. A string is any name of its own: hosts serve the same number
+   * of clients on average, as chance spreads them, and a host that comes or goes changes at most one host of the subset.
    */
   readonly client: number | string;
 }
@@ -40,10 +41,11 @@ export function subset<T>(
   size: number,
   options: SubsetOptions,
 ): OperatorFunction<ReadonlyMap<string, T>, ReadonlyMap<string, T>> {
-  if (!(Number.isInteger(size) && size > 0)) throw invalidArgument('size', 'a whole number above 0', size);
+  checkWholeNumber('size', size, 1);
+  checkOptions('options', options, { client: true });
   const { client } = options;
   if (typeof client !== 'string' && !(Number.isInteger(client) && client >= 0)) {
-    throw invalidArgument('client', 'a string or a whole number, 0 or more', client);
+    throw invalidArgument('options.client', 'a string or a whole number, 0 or more', client);
   }
   return map((hosts) => {
     if (hosts.size <= size) return hosts;

@@ -1,6 +1,8 @@
 import type { OperatorFunction } from 'rxjs';
-import { invalidArgument } from '../errors.ts';
+import { callbackFailed } from '../errors.ts';
+import { checkFunction, checkOptions } from './arguments.ts';
 import { Heap, type HeapItem } from './heap.ts';
+import { randomIndex } from './random-set.ts';
 import { selectBy, type SelectionState } from './selection-state.ts';
 import type { Selector } from './selector.ts';
 
@@ -13,16 +15,20 @@ export interface WeightedOptions {
 /**
  * Chooses hosts in turn in proportion to their weights, each host's picks spread out evenly.
  *
- * A smooth weighted round robin: after any number of picks among unchanged hosts, each has been picked as
- * often as its exact share says, give or take less than one. With the weights 5, 1 and 1 that is `a b a a c a a`,
- * not `a a a a a b c`. The rotation goes on through membership changes: nobody loses the place, a newcomer
- * begins somewhere in its first round and gets no catching up, and a changed weight counts from then on.
+ * A smooth weighted round robin: after any number of picks among unchanged hosts, each has been picked as often as its
+ * exact share says, give or take less than one. With the weights 5, 1 and 1 that is `a b a a c a a`, not
+ * `a a a a a b c`. The rotation goes on through membership changes: nobody loses the place, and a newcomer begins
+ * somewhere in its first round and gets no catching up.
  *
- * A pick takes O(log n); the first after a membership change also the difference's size between
- * `Snapshot`s, the map's size otherwise. As cold as its source, with one selector for each emission.
+ * A weight may change before every pick, as load reports make it do: the host keeps its place in the round, and its
+ * share is the sum of what its weights made due at each pick, give or take less than two.
  *
- * @param weightOf - a host's weight, in any unit. What is not above 0 and finite leaves the host out.
- *   Asked once for each value of each host; when it throws, the pick does.
+ * A pick takes O(log n); the first after a membership change also the difference's size between `Snapshot`s, the map's
+ * size otherwise. As cold as its source, with one selector for each emission.
+ *
+ * @param weightOf - a host's weight, in any unit. One that is not above 0 and finite leaves the host out. Asked once for
+ *   each value of each host; when it throws, the pick does, with the code
+ *   `callback-failed`, until the host is gone or has another value.
  * @source https://people.eecs.berkeley.edu/~istoica/papers/eevdf-tr-95.pdf "Earliest Eligible Virtual Deadline
  *   First": of the hosts that have not had more than their share, the one whose next turn is due first
  * @example
@@ -41,24 +47,28 @@ export function weighted<T>(
   weightOf: (host: T, key: string) => number,
   options: WeightedOptions = {},
 ): OperatorFunction<ReadonlyMap<string, T>, Selector<T>> {
+  checkFunction('weightOf', weightOf);
+  checkOptions('options', options, { random: true });
   const { random = Math.random } = options;
-  if (typeof weightOf !== 'function') throw invalidArgument('weightOf', 'a function', weightOf);
-  return selectBy<T>((): SelectionState<T> => new TurnState(weightOf, random), random);
+  checkFunction('options.random', random);
+  return selectBy<T>((): SelectionState<T> => new TurnState(weightOf, random));
 }
 
 /** A host's next turn: it may come from `start` on, and should have come by `due` (virtual times). */
 interface Turn extends HeapItem {
   readonly key: string;
-  readonly weight: number;
   readonly tie: number;
+  weight: number;
   start: number;
   due: number;
 }
 
 // Sums of fractions are not exact; a host must not miss its turn by the rounding.
 const TOLERANCE = 1e-6;
-// Virtual time grows without end, and precision with it is lost: it is set back before that matters.
+// Virtual time grows without a limit, and precision with it is lost: it is set back before that matters.
 const PICKS_BETWEEN_RESETS = 2 ** 20;
+// Beyond these, the reciprocal of a weight is not a number to calculate with.
+const [LEAST_WEIGHT, MOST_WEIGHT] = [1e-30, 1e30];
 
 class TurnState<T> implements SelectionState<T> {
   readonly #weightOf: (host: T, key: string) => number;
@@ -66,8 +76,8 @@ class TurnState<T> implements SelectionState<T> {
   readonly #turns = new Map<string, Turn>();
   readonly #waiting = new Heap<Turn>((a, b) => a.start < b.start);
   readonly #eligible = new Heap<Turn>((a, b) => a.due < b.due || (a.due === b.due && a.tie < b.tie));
-  // The mean of all starts, by weight. It advances by 1/total with each pick, a start by 1/weight with its
-  // own: who is behind the mean has had less than its share.
+  // The mean of all starts, by weight. It advances by 1/total with each pick, a start by 1/weight with its own: a host
+  // that is behind the mean has had less than its share.
   #now = 0;
   #total = 0;
   #picks = 0;
@@ -77,20 +87,27 @@ class TurnState<T> implements SelectionState<T> {
     this.#random = random;
   }
 
+  // Also for a host that is in already: `weightOf` may have thrown before all of a change was worked off.
   joined(key: string, host: T): void {
-    // Once more for the same host only when `weightOf` threw before the change was worked off.
-    this.left(key);
-    const weight = this.#weightOf(host, key);
-    if (!(weight > 0 && weight < Infinity)) return;
-    // It takes the place in its round that some other host has in its own: were it always a full round away, a
-    // host that comes and goes quickly would never have a turn.
-    const other = this.#someone();
-    const phase = other === undefined ? 0 : (other.start - this.#now) * other.weight;
-    this.#enter({ key, weight, tie: this.#random(), start: 0, due: 0, place: -1 }, phase);
+    this.changed(key, host);
   }
 
   changed(key: string, host: T): void {
-    if (this.#turns.get(key)?.weight !== this.#weightOf(host, key)) this.joined(key, host);
+    const asked = this.#askedWeight(host, key);
+    const weight = asked > 0 && asked < Infinity ? Math.min(Math.max(asked, LEAST_WEIGHT), MOST_WEIGHT) : 0;
+    const turn = this.#turns.get(key);
+    if (turn?.weight === weight) return;
+    if (weight === 0) this.left(key);
+    else if (turn !== undefined) this.#reweigh(turn, weight);
+    else this.#join(key, weight);
+  }
+
+  #askedWeight(host: T, key: string): number {
+    try {
+      return this.#weightOf(host, key);
+    } catch (thrown) {
+      throw callbackFailed('weightOf', thrown);
+    }
   }
 
   left(key: string): void {
@@ -101,16 +118,20 @@ class TurnState<T> implements SelectionState<T> {
   choose(_affinity: string | undefined, avoid: ((key: string) => boolean) | undefined): string | undefined {
     if (++this.#picks % PICKS_BETWEEN_RESETS === 0) this.#reset();
     const passed: Turn[] = [];
-    let turn = this.#next();
-    while (turn !== undefined && avoid?.(turn.key) === true) {
-      // Out while it is avoided, and level with the rest afterwards: a turn it could not take is no claim.
-      this.#leave(turn);
-      passed.push(turn);
-      turn = this.#next();
+    // `avoid` is the user's and may throw.
+    try {
+      let turn = this.#next();
+      while (turn !== undefined && avoid?.(turn.key) === true) {
+        // Out while it is avoided, and level with the rest afterwards: a turn it could not take is no claim.
+        this.#leave(turn);
+        passed.push(turn);
+        turn = this.#next();
+      }
+      if (turn !== undefined) this.#take(turn);
+      return turn?.key;
+    } finally {
+      for (const other of passed) this.#enter(other);
     }
-    if (turn !== undefined) this.#take(turn);
-    for (const other of passed) this.#enter(other);
-    return turn?.key;
   }
 
   #next(): Turn | undefined {
@@ -122,9 +143,27 @@ class TurnState<T> implements SelectionState<T> {
     return this.#eligible.peek() ?? this.#waiting.peek();
   }
 
-  #someone(): Turn | undefined {
-    const index = Math.floor(this.#random() * this.#turns.size);
-    return this.#eligible.at(index) ?? this.#waiting.at(index - this.#eligible.size);
+  /**
+   * It takes the place in its round that some other host has in its own: were it always a full round away, a host that
+   * comes and goes quickly would never have a turn.
+   */
+  #join(key: string, weight: number): void {
+    const index = randomIndex(this.#turns.size, this.#random);
+    const other = this.#eligible.at(index) ?? this.#waiting.at(index - this.#eligible.size);
+    const phase = other === undefined ? 0 : (other.start - this.#now) * other.weight;
+    this.#enter({ key, weight, tie: this.#random(), start: 0, due: 0, place: -1 }, phase);
+  }
+
+  /** What it is owed or has had in advance stays the same part of a turn, so the mean stays where it is. */
+  #reweigh(turn: Turn, weight: number): void {
+    const phase = (turn.start - this.#now) * turn.weight;
+    this.#remove(turn);
+    const total = this.#total - turn.weight + weight;
+    turn.weight = weight;
+    turn.start = this.#now + phase / weight;
+    turn.due = turn.start + 1 / weight;
+    this.#waiting.push(turn);
+    this.#setTotal(total);
   }
 
   #take(turn: Turn): void {
@@ -147,10 +186,10 @@ class TurnState<T> implements SelectionState<T> {
   #leave(turn: Turn): void {
     this.#remove(turn);
     this.#turns.delete(turn.key);
-    const rest = this.#total - turn.weight;
-    // What it was owed or had in advance is shared by the others: the mean of their starts.
-    if (this.#turns.size > 0) this.#now = (this.#now * this.#total - turn.start * turn.weight) / rest;
-    this.#total = this.#turns.size > 0 ? rest : 0;
+    const phase = (turn.start - this.#now) * turn.weight;
+    this.#setTotal(this.#total - turn.weight);
+    // What it was owed or had in advance is shared by the others.
+    if (this.#turns.size > 0) this.#now -= phase / this.#total;
   }
 
   #remove(turn: Turn): void {
@@ -158,13 +197,24 @@ class TurnState<T> implements SelectionState<T> {
     heap.remove(turn);
   }
 
+  /** Where a heavy host's weight was taken off, the rounding of it may be more than all the rest: added up again. */
+  #setTotal(total: number): void {
+    const before = this.#total;
+    this.#total = total;
+    if (total < before * TOLERANCE) this.#addUp();
+  }
+
   #reset(): void {
-    this.#total = 0;
     for (const turn of this.#turns.values()) {
       turn.start -= this.#now;
       turn.due -= this.#now;
-      this.#total += turn.weight;
     }
     this.#now = 0;
+    this.#addUp();
+  }
+
+  #addUp(): void {
+    this.#total = 0;
+    for (const { weight } of this.#turns.values()) this.#total += weight;
   }
 }

@@ -86,20 +86,20 @@ describe('balance', () => {
     for (let i = 0; i < 3; i++) collect(call$((host) => of(host)));
     expect([subscribed, active]).toEqual([1, 1]);
     const inFlight = collect(call$(() => NEVER));
-    call$.unsubscribe();
+    call$.release();
     expect([subscribed, active]).toEqual([1, 0]);
     expect(inFlight).toEqual([]);
     expect(collect(call$((host) => of(host)))).toEqual(['host a', 'complete']);
     expect([subscribed, active]).toEqual([2, 1]);
-    call$.unsubscribe();
-    call$.unsubscribe();
+    call$.release();
+    call$.release();
     expect(active).toBe(0);
   });
 
   it('fails a call that waits for a host when it is told to let go', () => {
     const call$ = balance(of(hostsOf()), inTurn());
     const waiting = collect(call$(() => of('never')).pipe(codeOfError()));
-    call$.unsubscribe();
+    call$.release();
     expect(waiting).toEqual(['no-host', 'complete']);
   });
 
@@ -119,7 +119,7 @@ describe('balance', () => {
 
   it('goes elsewhere when a call is made again, through all hosts before it comes back to one', () => {
     const tried: string[] = [];
-    const call$ = balance(of(hostsOf('a', 'b', 'c')), inTurn(), { ejection: false });
+    const call$ = balance(of(hostsOf('a', 'b', 'c')), inTurn(), { outlierDetection: false });
     const failing$ = call$((_, key) => {
       tried.push(key);
       return throwError(() => `${key} is down`);
@@ -143,7 +143,7 @@ describe('balance', () => {
     fc.assert(
       fc.property(fc.constantFrom(...selectors), fc.nat(), fc.array(step), (select, seed, steps) => {
         const hosts$ = new BehaviorSubject<Hosts>(hostsOf());
-        const call$ = balance(hosts$, select(seed), { ejection: { failures: 2 } });
+        const call$ = balance(hosts$, select(seed), { outlierDetection: { failures: 2 } });
         let last: string | undefined;
         const failing$ = call$((_, key) => {
           if (hosts$.value.size > 1) expect(key).not.toBe(last);
@@ -155,14 +155,14 @@ describe('balance', () => {
           hosts$.next(hostsOf(...keys));
           for (let i = 0; i < calls; i++) expect(collect(failing$)).toEqual(['down']);
         }
-        call$.unsubscribe();
+        call$.release();
       }),
     );
   });
 
   it('goes elsewhere after a call was given up without an answer, but does not hold it against the host', () => {
     run((scheduler, { expectObservable }) => {
-      const call$ = balance(of(hostsOf('a', 'b')), inTurn(), { scheduler, ejection: { failures: 1 } });
+      const call$ = balance(of(hostsOf('a', 'b')), inTurn(), { scheduler, outlierDetection: { failures: 1 } });
       const picky$ = call$((host, key) => (key === 'a' ? NEVER : of(host)));
       const inAll$ = picky$.pipe((source) =>
         concat(source.pipe(takeFor(2, scheduler)), source, call$.states$.pipe(statuses(), take(1))),
@@ -215,8 +215,8 @@ describe('balance', () => {
 
   it('leaves a failing host out for a growing while, and shows it', () => {
     run((scheduler, { expectObservable }) => {
-      const ejection = { failures: 2, baseSeconds: 0.01 };
-      const call$ = balance(of(hostsOf('a', 'b')), inTurn(), { scheduler, ejection });
+      const outlierDetection = { failures: 2, baseMs: 10 };
+      const call$ = balance(of(hostsOf('a', 'b')), inTurn(), { scheduler, outlierDetection });
       const states$ = call$.states$.pipe(statuses());
       const attempt$ = call$((_, key) => (key === 'a' ? throwError(() => 'down') : of(key)));
       const everyMs$ = timer(1, 1, scheduler).pipe(
@@ -228,13 +228,13 @@ describe('balance', () => {
       expectObservable(states$, '30ms !').toBe('h--e 9ms (re)', {
         h: 'a healthy, b healthy',
         e: 'a ejected, b healthy',
-        r: 'a returning, b healthy',
+        r: 'a probation, b healthy',
       });
     });
   });
 
   it('ejects only for failures in a row', () => {
-    const call$ = balance(of(hostsOf('a', 'b')), inTurn(), { ejection: { failures: 2 } });
+    const call$ = balance(of(hostsOf('a', 'b')), inTurn(), { outlierDetection: { failures: 2 } });
     const answers = ['ok', 'down', 'ok', 'ok', 'ok', 'down', 'ok', 'ok'];
     for (const answer of answers) collect(call$(() => (answer === 'ok' ? of(answer) : throwError(() => answer))));
     expect(collect(call$.states$.pipe(statuses()))).toEqual(['a healthy, b healthy']);

@@ -6,7 +6,7 @@ import { countPicks, hostsOf, keysOf, seededRandom, selecting } from './support.
 function selectingAt(options: PeakEwmaOptions, ...keys: string[]) {
   const time = { ms: 0 };
   const subject = selecting(
-    peakEwma<string>({ random: seededRandom(4), clock: { now: () => time.ms }, ...options }),
+    peakEwma<string>({ random: seededRandom(4), scheduler: { now: () => time.ms }, ...options }),
     hostsOf(...keys),
   );
   const answer = (key: string, latencyMs: number): void =>
@@ -29,7 +29,7 @@ describe('peakEwma', () => {
   });
 
   it('jumps up with one slow answer and comes down slowly with fast ones', () => {
-    const { time, answer, picked } = selectingAt({ decaySeconds: 10 }, 'a', 'b');
+    const { time, answer, picked } = selectingAt({ decayMs: 10_000 }, 'a', 'b');
     const everySecond = (seconds: number): void => {
       for (let i = 0; i < seconds; i++) {
         time.ms += 1000;
@@ -48,7 +48,7 @@ describe('peakEwma', () => {
   });
 
   it('forgets a slow answer with time alone, so that the host is tried again', () => {
-    const { time, answer, picked } = selectingAt({ decaySeconds: 10 }, 'a', 'b');
+    const { time, answer, picked } = selectingAt({ decayMs: 10_000 }, 'a', 'b');
     answer('a', 3000);
     answer('b', 100);
     expect(picked()).toBe('b');
@@ -98,7 +98,7 @@ describe('peakEwma', () => {
   });
 
   it('refuses a decay that is not above 0', () => {
-    expect(() => peakEwma({ decaySeconds: 0 })).toThrow(RxEtcdError);
+    expect(() => peakEwma({ decayMs: 0 })).toThrow(RxEtcdError);
     expect(() => peakEwma({ failureMs: -1 })).toThrow(RxEtcdError);
   });
 });

@@ -1,12 +1,12 @@
 import * as fc from 'fast-check';
 import { BehaviorSubject, map, of } from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { Snapshot } from '../../src/discovery/snapshot.ts';
 import { RxEtcdError } from '../../src/errors.ts';
-import type { OrderedEntries } from '../../src/selection/ordered-entries.ts';
 import { roundRobin } from '../../src/selection/round-robin.ts';
 import type { Selector } from '../../src/selection/selector.ts';
-import { hostsOf, latest } from './support.ts';
+import { hostsOf, keysOf, latest } from './support.ts';
 
 const anyKeys = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 3 }), { minLength: 1, maxLength: 12 });
 
@@ -57,7 +57,7 @@ describe('roundRobin', () => {
         hosts$.pipe(roundRobin({ startAfter: '' })).subscribe((next) => (selector = next));
         let place = '';
         for (const { keys, picks: count } of steps) {
-          hosts$.next(ordered ? new OrderedMap(keys) : hostsOf(...keys));
+          hosts$.next(ordered ? Snapshot.of(hostsOf(...keys)) : hostsOf(...keys));
           const sorted = [...keys].sort();
           for (let i = 0; i < count; i++) {
             const expected = sorted.find((key) => key > place) ?? sorted[0];
@@ -114,39 +114,22 @@ describe('roundRobin', () => {
     expect(avoiding()).toBe('b');
   });
 
-  it('asks an ordered map for one or two neighbours a pick and for nothing that grows with it', () => {
-    const hosts = new OrderedMap(Array.from({ length: 1000 }, (_, i) => String(i).padStart(4, '0')));
-    const selector = selectorOf(hosts, { startAfter: '0997' });
-    hosts.walks = 0;
+  it('asks a snapshot for one or two neighbours a pick and for nothing that grows with it', () => {
+    const hosts = Snapshot.of(keysOf(1000).map((key) => [key, `host ${key}`]));
+    const selector = selectorOf(hosts, { startAfter: 'k0997' });
+    const asked: (string | undefined)[] = [];
+    const walks = [vi.spyOn(hosts, 'keys'), vi.spyOn(hosts, 'entries'), vi.spyOn(hosts, 'forEach')];
+    const entryAfter = hosts.entryAfter.bind(hosts);
+    vi.spyOn(hosts, 'entryAfter').mockImplementation((key) => (asked.push(key), entryAfter(key)));
     for (let i = 0; i < 4; i++) selector.pick();
-    expect(hosts.asked).toEqual(['0997', '0998', '0999', undefined, '0000']);
-    expect(hosts.walks).toBe(0);
+    expect(asked).toEqual(['k0997', 'k0998', 'k0999', undefined, 'k0000']);
+    for (const walk of walks) expect(walk).not.toHaveBeenCalled();
   });
 
   it('refuses a start that is not a key', () => {
     expect(() => roundRobin({ startAfter: 3 as unknown as string })).toThrow(RxEtcdError);
   });
 });
-
-/** A map in key order that counts what it is asked, as a snapshot would answer. */
-class OrderedMap extends Map<string, string> implements OrderedEntries<string> {
-  readonly asked: (string | undefined)[] = [];
-  walks = 0;
-
-  constructor(keys: readonly string[]) {
-    super([...keys].sort().map((key) => [key, `host ${key}`]));
-  }
-
-  entryAfter(key: string | undefined): readonly [string, string] | undefined {
-    this.asked.push(key);
-    return [...super.entries()].find(([other]) => key === undefined || other > key);
-  }
-
-  override keys(): MapIterator<string> {
-    this.walks++;
-    return super.keys();
-  }
-}
 
 function selectorOf(hosts: ReadonlyMap<string, string>, options: Parameters<typeof roundRobin>[0]): Selector<string> {
   return latest(of(hosts).pipe(roundRobin(options)));

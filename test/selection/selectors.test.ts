@@ -5,7 +5,7 @@ import { Snapshot } from '../../src/discovery/snapshot.ts';
 import { consistentHash } from '../../src/selection/consistent-hash.ts';
 import { leastLoaded } from '../../src/selection/least-loaded.ts';
 import { peakEwma } from '../../src/selection/peak-ewma.ts';
-import { random } from '../../src/selection/random.ts';
+import { randomHost } from '../../src/selection/random-host.ts';
 import { roundRobin } from '../../src/selection/round-robin.ts';
 import type { Selector } from '../../src/selection/selector.ts';
 import { sticky } from '../../src/selection/sticky.ts';
@@ -18,12 +18,12 @@ type Select = OperatorFunction<Hosts, Selector<string>>;
 // What every selector promises, whichever way it chooses.
 const family: Record<string, (seed: number) => Select> = {
   roundRobin: (seed) => roundRobin({ random: seededRandom(seed) }),
-  random: (seed) => random({ random: seededRandom(seed) }),
+  randomHost: (seed) => randomHost({ random: seededRandom(seed) }),
   weighted: (seed) => weighted((host) => 1 + (host.length % 3), { random: seededRandom(seed) }),
   leastLoaded: (seed) => leastLoaded({ random: seededRandom(seed) }),
-  peakEwma: (seed) => peakEwma({ random: seededRandom(seed), clock: { now: () => 0 } }),
+  peakEwma: (seed) => peakEwma({ random: seededRandom(seed), scheduler: { now: () => 0 } }),
   consistentHash: (seed) => consistentHash({ random: seededRandom(seed) }),
-  sticky: (seed) => sticky({ choose: random({ random: seededRandom(seed) }) }),
+  sticky: (seed) => sticky({ choose: randomHost({ random: seededRandom(seed) }) }),
 };
 
 const keySets = fc.uniqueArray(fc.constantFrom(...'abcdefghij'.split('')), { maxLength: 10 });

@@ -2,8 +2,6 @@ import { map, of } from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
 import { describe, expect, it } from 'vitest';
 import { RxEtcdError } from '../../src/errors.ts';
-import { slowStart } from '../../src/selection/slow-start.ts';
-import type { SharedHosts } from '../../src/selection/shares.ts';
 import { type HostPredicate, where } from '../../src/selection/where.ts';
 import { hostsOf, latest } from './support.ts';
 
@@ -55,12 +53,12 @@ describe('where', () => {
     expect(latest(of(hosts).pipe(where(() => true)))).toBe(hosts);
   });
 
-  it("keeps a newcomer's share", () => {
-    const source$ = of(hostsOf('a'), hostsOf('a', 'b', 'c')).pipe(
-      slowStart(10, { clock: { now: () => 0 } }),
-      where(oneOf('ab')),
-    );
-    expect((latest(source$) as unknown as SharedHosts).shareOf('b')).toBe(0.1);
+  it('gives an error that says so when an Observable gives something else than predicates', () => {
+    const errors: unknown[] = [];
+    of(hostsOf('a'))
+      .pipe(where(of(3 as unknown as HostPredicate<string>)))
+      .subscribe({ error: (error: unknown) => errors.push(error) });
+    expect(errors).toMatchObject([{ code: 'invalid-argument' }]);
   });
 
   it('refuses what is neither a function nor an Observable', () => {

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { random } from '../../src/selection/random.ts';
+import { randomHost } from '../../src/selection/random-host.ts';
 import { countPicks, hostsOf, keysOf, seededRandom, selecting } from './support.ts';
 
-describe('random', () => {
+describe('randomHost', () => {
   it('picks every host with the same probability, also after hosts left and joined', () => {
-    const subject = selecting(random<string>({ random: seededRandom(7) }), hostsOf(...keysOf(20)));
+    const subject = selecting(randomHost<string>({ random: seededRandom(7) }), hostsOf(...keysOf(20)));
     subject.selector.pick();
     subject.become(hostsOf(...keysOf(20).slice(7), 'new'));
     for (const count of countPicks(subject.selector, 14_000).values()) {
@@ -14,7 +14,7 @@ describe('random', () => {
   });
 
   it('picks every host that is not avoided with the same probability, even when few are left', () => {
-    const { selector } = selecting(random<string>({ random: seededRandom(3) }), hostsOf(...keysOf(4)));
+    const { selector } = selecting(randomHost<string>({ random: seededRandom(3) }), hostsOf(...keysOf(4)));
     const counts = new Map<string, number>();
     for (let i = 0; i < 4000; i++) {
       const key = selector.pickEntry(undefined, (other) => other < 'k0002')?.[0] as string;
