@@ -93,13 +93,14 @@ function stateOf<T>(machine: MachineState<RegistrationState<T>>, nowMs: number):
 function whileRunning<T>(machine: MachineState<RegistrationState<T>>, nowMs: number): RegistrationState<T> | undefined {
   const { told: last, leaseState: lease, lease: held, keyState } = machine;
   const wasThere = last?.status === 'registered' || last?.status === 'suspended';
+  const wasLost = wasThere || last?.status === 'lost';
   switch (lease.status) {
     case 'granting':
       return registering(lease.attempt, lease.cause);
     case 'lost':
-      return wasThere ? { status: 'lost', cause: lease.cause } : registering(0, lease.cause);
+      return wasLost ? { status: 'lost', cause: lease.cause } : registering(0, lease.cause);
     case 'suspended': {
-      if (keyState?.status === 'gone' && (wasThere || last?.status === 'lost')) {
+      if (keyState?.status === 'gone' && wasLost) {
         return { status: 'lost', cause: keyState.cause };
       }
       if (!wasThere) return registering(1, lease.cause);
@@ -124,9 +125,7 @@ function whileRunning<T>(machine: MachineState<RegistrationState<T>>, nowMs: num
       return { status: 'suspended', leaseId, sinceMs, expiresAtMs, cause };
     }
     case 'gone':
-      return wasThere || last?.status === 'lost'
-        ? { status: 'lost', cause: keyState.cause }
-        : registering(0, keyState.cause);
+      return wasLost ? { status: 'lost', cause: keyState.cause } : registering(0, keyState.cause);
     case 'withdrawn':
       return { status: 'withdrawn', leaseId };
     case 'held': {

@@ -35,6 +35,8 @@ export class Revocation implements ConnectionListener, ActivityOwner<Activity<'r
   readonly #options: RevocationOptions;
   readonly #listeners: ConnectionListeners;
   readonly #queue: TimerQueue;
+  /** Grants sent before are regarded as answered, or lost. */
+  readonly #regardedFromMs: number;
   readonly #deadline: QueuedTimer;
   readonly #pause: QueuedTimer;
   #member: Member | undefined;
@@ -49,6 +51,9 @@ export class Revocation implements ConnectionListener, ActivityOwner<Activity<'r
     this.#options = options;
     this.#listeners = drainingListenersOf(options.connection);
     this.#queue = timerQueueOf(options.scheduler);
+    const { lease, scheduler } = options;
+    // A connection that was lost in the first second must not delay the end of a process months later.
+    this.#regardedFromMs = lease.renewedAtMs === undefined ? -Infinity : scheduler.now() - lease.ttlSeconds * 1000;
     this.#deadline = { dueMs: undefined, fire: () => this.#end(false) };
     this.#pause = { dueMs: undefined, fire: () => this.#revoke() };
   }
@@ -82,7 +87,7 @@ export class Revocation implements ConnectionListener, ActivityOwner<Activity<'r
     const isUnanswered = this.#isUnanswered();
     // It was there, and is gone; or it was asked for twice, and there was time to come through in between.
     if (this.#options.lease.renewedAtMs !== undefined || this.#answers > 1 || !isUnanswered) this.#report(true);
-    if (isUnanswered) this.#queue.set(this.#pause, STRAGGLER_MS * 2 ** (this.#answers - 1));
+    if (isUnanswered) this.#queue.set(this.#pause, this.#stragglerMs());
     else this.#end(true);
   }
 
@@ -108,9 +113,12 @@ export class Revocation implements ConnectionListener, ActivityOwner<Activity<'r
 
   /** Whether a grant may still come through, on a lease that was revoked before. */
   #isUnanswered(): boolean {
-    const { lease, unanswered, scheduler } = this.#options;
-    const recentMs = scheduler.now() - lease.ttlSeconds * 1000;
-    return unanswered.some((grant) => !grant.isAnswered && grant.sentAtMs >= recentMs);
+    return this.#options.unanswered.some((grant) => !grant.isAnswered && grant.sentAtMs >= this.#regardedFromMs);
+  }
+
+  /** At growing intervals, none longer than an eighth of the time there is. */
+  #stragglerMs(): number {
+    return Math.min(STRAGGLER_MS * 2 ** (this.#answers - 1), this.#options.lease.ttlSeconds * 125);
   }
 
   #random(): number {

@@ -46,7 +46,8 @@ export function step<S>(before: MachineState<S>, input: Input, at: Instant): Ste
   }
   const turn: Turn<S> = { state: { ...before }, effects: [], at };
   take(turn, input);
-  tell(turn);
+  // Stopped, nobody listens any more.
+  if (input.type !== 'stop') tell(turn);
   if (turn.state.phase === 'ended' && input.type !== 'stop') turn.effects.push({ type: 'complete' });
   return turn;
 }
