@@ -6,7 +6,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Etcd3 } from 'etcd3';
 import { filter, firstValueFrom, map, timeout } from 'rxjs';
-import { mergePrefixes$, roundRobin, snapshots, watchPrefix$ } from 'rx-etcd';
+import { mergeSources$, roundRobin, snapshots, watchPrefix$ } from 'rx-etcd';
 import { etcdNaming, kratos } from 'rx-etcd/interop';
 
 const etcd = new Etcd3({ hosts: process.env['ETCD_HOSTS']?.split(',') ?? 'http://127.0.0.1:2379' });
@@ -38,7 +38,7 @@ const kratos$ = watchPrefix$(etcd, prefix('example-40'), { codec }).pipe(
 );
 
 const selector = await firstValueFrom(
-  mergePrefixes$({ go: go$, kratos: kratos$ }).pipe(
+  mergeSources$({ go: go$, kratos: kratos$ }).pipe(
     snapshots(),
     filter((hosts) => hosts.size === 2),
     roundRobin({ startAfter: '' }),

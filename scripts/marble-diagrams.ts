@@ -93,12 +93,12 @@ export const diagrams: readonly Diagram[] = [
     output: { label: '', marbles: '----a-----------b---|', values: { a: 'a', b: 'b' } },
   },
   {
-    name: 'merge-prefixes',
+    name: 'merge-sources',
     inputs: [
       { label: 'eu', marbles: '----a-----------s---', values: { a: 'live a', s: 'stale a' } },
       { label: 'us', marbles: '----------a---------', values: { a: 'live a' } },
     ],
-    operator: 'mergePrefixes$({ eu, us })',
+    operator: 'mergeSources$({ eu, us })',
     output: {
       label: '',
       marbles: '----p-----b-----s---',

@@ -122,7 +122,7 @@ export function quoted(text: string): string {
 }
 
 /** What came, without looking into it: anything can come, however large and deep. */
-function describe(value: unknown): string {
+export function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 60));
   if (Array.isArray(value)) return `an array of ${value.length}`;
   if (typeof value === 'object' && value !== null) return value instanceof Promise ? 'a Promise' : 'an object';

@@ -21,11 +21,11 @@ export { holdRemovals, type HoldRemovalsOptions } from './steadiness/hold-remova
 export { protectEmpty, type ProtectEmptyOptions } from './steadiness/protect-empty.ts';
 export { settle, type SettleOptions } from './steadiness/settle.ts';
 export { withinStaleness, type WithinStalenessOptions } from './steadiness/within-staleness.ts';
-export { mergePrefixes$, type MergePrefixesOptions, type Sourced } from './steadiness/merge-prefixes.ts';
+export { mergeSources$, type MergeSourcesOptions, type Sourced } from './steadiness/merge-sources.ts';
 export { remember, type RememberOptions } from './steadiness/remember.ts';
 export type { SnapshotStore } from './steadiness/snapshot-store.ts';
 export { fileStore } from './steadiness/file-store.ts';
-export type { Known } from './steadiness/known.ts';
+export type { StateOrSnapshot } from './steadiness/state-or-snapshot.ts';
 
 // Registration: a place in etcd for as long as a subscription lasts.
 export { register$, type RegisterOptions, type RegisteredEntries } from './registration/register.ts';

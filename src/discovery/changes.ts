@@ -1,4 +1,7 @@
 import { concatMap, defer, from, type OperatorFunction } from 'rxjs';
+import { functionArgument, isMap, optionsArgument } from '../arguments.ts';
+import { invalidArgument } from '../errors.ts';
+import { forEachDifference } from './differences.ts';
 import { Snapshot } from './snapshot.ts';
 
 /** One difference between two snapshots. `previous` is the value before. */
@@ -34,16 +37,18 @@ export interface ChangesOptions<T> {
  *   .subscribe((change) => console.log(change.type, change.key)); // added a, updated a
  * ```
  */
-export function changes<T>(options: ChangesOptions<T> = {}): OperatorFunction<ReadonlyMap<string, T>, Change<T>> {
-  const { equals = Object.is } = options;
+export function changes<T>(options?: ChangesOptions<T>): OperatorFunction<ReadonlyMap<string, T>, Change<T>> {
+  const { equals = Object.is } = optionsArgument('options', options, { equals: true });
+  functionArgument('options.equals', equals);
   return (source) =>
     defer(() => {
       let known = Snapshot.of<T>([]);
       return source.pipe(
         concatMap((next) => {
+          if (!isMap(next)) throw invalidArgument('the source of changes', 'Maps', next);
           const before = known;
           // A copy of any other Map: its owner may change it and emit it again.
-          known = next instanceof Snapshot ? (next as Snapshot<T>) : Snapshot.of(next);
+          known = Snapshot.from(next);
           return from(changesBetween(before, known, equals));
         }),
       );
@@ -52,7 +57,7 @@ export function changes<T>(options: ChangesOptions<T> = {}): OperatorFunction<Re
 
 function changesBetween<T>(before: Snapshot<T>, after: Snapshot<T>, equals: (a: T, b: T) => boolean): Change<T>[] {
   const list: Change<T>[] = [];
-  Snapshot.diff(before, after, (key, old, now) => {
+  forEachDifference(before, after, (key, old, now) => {
     if (old === undefined && now !== undefined) list.push({ type: 'added', key, value: now.value });
     else if (now === undefined && old !== undefined) list.push({ type: 'removed', key, previous: old.value });
     else if (now !== undefined && old !== undefined && !equals(old.value, now.value)) {

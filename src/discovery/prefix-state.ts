@@ -42,7 +42,7 @@ export type PrefixState<T> =
       readonly cause: PassingError;
       /**
        * Failures in a row: from 1 after a failure. 0 while etcd's first answer is awaited, and something is known
-       * without it: remembered (`remember`), or from other prefixes (`mergePrefixes$` with `partial`).
+       * without it: remembered (`remember`), or from other prefixes (`mergeSources$` with `partial`).
        */
       readonly attempt: number;
     };

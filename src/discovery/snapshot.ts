@@ -75,6 +75,15 @@ export class Snapshot<T> implements ReadonlyMap<string, T> {
     return new Snapshot(tree.done(), revision);
   }
 
+  /**
+   * The map as a snapshot: itself, or a copy at revision 0.
+   *
+   * @internal
+   */
+  static from<T>(map: ReadonlyMap<string, T>): Snapshot<T> {
+    return map instanceof Snapshot ? (map as Snapshot<T>) : Snapshot.of(map);
+  }
+
   /** How many keys there are. O(1). */
   get size(): number {
     return this.#tree.size;

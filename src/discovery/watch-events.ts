@@ -1,4 +1,5 @@
 import { filter, map, type Observable } from 'rxjs';
+import { optionsArgument } from '../arguments.ts';
 import type { Codec } from '../codecs/codec.ts';
 import { invalidArgument, type RxEtcdError } from '../errors.ts';
 import { resolveClient } from '../etcd/connection.ts';
@@ -9,7 +10,7 @@ import { prefixRange } from './prefix-range.ts';
 import type { ResyncReason } from './prefix-state.ts';
 import type { AppliedEvents, RangeUpdate } from './range-update.ts';
 import type { Snapshot } from './snapshot.ts';
-import type { WatchPrefixOptions } from './watch-prefix-options.ts';
+import { WATCH_PREFIX_OPTIONS, type WatchPrefixOptions } from './watch-prefix-options.ts';
 import { rangeUpdates$ } from './watch-range.ts';
 
 /**
@@ -83,10 +84,13 @@ export function watchEvents$<T>(
 export function watchEvents$<T>(
   client: EtcdClient,
   prefix: string,
-  options: WatchEventsOptions<T> = {},
+  options?: WatchEventsOptions<T>,
 ): Observable<PrefixEvents<T>> {
   const { connection, namespace } = resolveClient(client);
-  const { fromRevision, ...rest } = options;
+  const { fromRevision, ...rest } = optionsArgument<WatchEventsOptions<T>>('options', options, {
+    ...WATCH_PREFIX_OPTIONS,
+    fromRevision: true,
+  });
   if (fromRevision !== undefined && !(Number.isSafeInteger(fromRevision) && fromRevision >= 1)) {
     throw invalidArgument('options.fromRevision', 'a whole number from 1', fromRevision);
   }

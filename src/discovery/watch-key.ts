@@ -39,7 +39,7 @@ export function watchKey$<T>(
 export function watchKey$<T>(
   client: EtcdClient,
   key: string,
-  options: WatchPrefixOptions<T> = {},
+  options?: WatchPrefixOptions<T>,
 ): Observable<T | undefined> {
   const { connection, namespace } = resolveClient(client);
   const bytes = keyArgument('key', key);

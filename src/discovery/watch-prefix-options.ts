@@ -1,6 +1,8 @@
-import type { SchedulerLike } from 'rxjs';
+import { asyncScheduler, type SchedulerLike } from 'rxjs';
+import { functionArgument, optionsArgument, schedulerArgument, type OptionNames } from '../arguments.ts';
 import type { Codec } from '../codecs/codec.ts';
-import type { RxEtcdError } from '../errors.ts';
+import { codecOption } from '../codecs/codec-option.ts';
+import { invalidArgument, type RxEtcdError } from '../errors.ts';
 
 /** How a prefix, or a key, is watched. */
 export interface WatchPrefixOptions<T> {
@@ -20,4 +22,30 @@ export interface WatchPrefixOptions<T> {
   readonly scheduler?: SchedulerLike;
   /** The source of jitter, in [0, 1). Default: `Math.random`. */
   readonly random?: () => number;
+}
+
+export const WATCH_PREFIX_OPTIONS: OptionNames<WatchPrefixOptions<unknown>> = {
+  codec: true,
+  onRejected: true,
+  maxRetries: true,
+  scheduler: true,
+  random: true,
+};
+
+/** The options with their defaults. Throws `invalid-argument` for what is wrong with them. */
+export function watchPrefixOptions<T>(
+  options?: WatchPrefixOptions<T>,
+): Required<Omit<WatchPrefixOptions<T>, 'onRejected'>> & Pick<WatchPrefixOptions<T>, 'onRejected'> {
+  const given = optionsArgument<WatchPrefixOptions<T>>('options', options, WATCH_PREFIX_OPTIONS);
+  const { maxRetries = Infinity, onRejected } = given;
+  if (typeof maxRetries !== 'number' || !(maxRetries >= 0)) {
+    throw invalidArgument('options.maxRetries', 'a number from 0', maxRetries);
+  }
+  return {
+    codec: codecOption(given.codec, 'decode'),
+    maxRetries,
+    scheduler: schedulerArgument('options.scheduler', given.scheduler) ?? asyncScheduler,
+    random: functionArgument('options.random', given.random) ?? Math.random,
+    ...(functionArgument('options.onRejected', onRejected) !== undefined && { onRejected }),
+  };
 }

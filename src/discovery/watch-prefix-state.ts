@@ -48,7 +48,7 @@ export function watchPrefixState$<T>(
 export function watchPrefixState$<T>(
   client: EtcdClient,
   prefix: string,
-  options: WatchPrefixOptions<T> = {},
+  options?: WatchPrefixOptions<T>,
 ): Observable<PrefixState<T>> {
   const { connection, namespace } = resolveClient(client);
   const range = prefixRange('prefix', prefix, namespace);

@@ -1,6 +1,5 @@
 import { defer, filter, map, type Observable } from 'rxjs';
 import type { Codec } from '../codecs/codec.ts';
-import { text } from '../codecs/text.ts';
 import { invalidArgument } from '../errors.ts';
 import { resolveClient } from '../etcd/connection.ts';
 import type { EtcdClient } from '../etcd/etcd3-client.ts';
@@ -8,7 +7,7 @@ import type { KeyRange } from '../etcd/member.ts';
 import { watchRange$ } from './watch-range.ts';
 import { prefixRange } from './prefix-range.ts';
 import { Snapshot, type EntryChange } from './snapshot.ts';
-import type { WatchPrefixOptions } from './watch-prefix-options.ts';
+import { watchPrefixOptions, type WatchPrefixOptions } from './watch-prefix-options.ts';
 
 /**
  * Several prefixes at the same revision: what is combined from them never shows one ahead of the other.
@@ -45,14 +44,14 @@ export function watchPrefixes$<T>(
 export function watchPrefixes$<T>(
   client: EtcdClient,
   prefixes: readonly string[],
-  options: WatchPrefixOptions<T> = {},
+  options?: WatchPrefixOptions<T>,
 ): Observable<readonly Snapshot<T>[]> {
   if (!isFilled(prefixes)) {
     throw invalidArgument('prefixes', 'an array of at least one prefix', prefixes);
   }
   const { connection, namespace } = resolveClient(client);
   const range = spanningRange(prefixes.map((prefix, index) => prefixRange(`prefixes[${index}]`, prefix, namespace)));
-  const { codec = text() as unknown as Codec<T>, ...rest } = options;
+  const { codec, ...rest } = watchPrefixOptions(options);
   const within: Codec<T> = {
     encode: (value, key) => codec.encode(value, key),
     decode: (bytes, key) => (prefixes.some((prefix) => key.startsWith(prefix)) ? codec.decode(bytes, key) : undefined),

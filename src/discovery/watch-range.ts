@@ -1,19 +1,16 @@
-import { asyncScheduler, defer, map, startWith, switchMap, type Observable } from 'rxjs';
-import type { Codec } from '../codecs/codec.ts';
-import { text } from '../codecs/text.ts';
-import { invalidArgument } from '../errors.ts';
+import { defer, map, startWith, switchMap, type Observable } from 'rxjs';
 import type { Connection, KeyRange } from '../etcd/member.ts';
 import { listAndWatch$ } from './list-and-watch.ts';
 import { PrefixCache } from './prefix-cache.ts';
 import type { PrefixState } from './prefix-state.ts';
 import type { RangeUpdate } from './range-update.ts';
-import type { WatchPrefixOptions } from './watch-prefix-options.ts';
+import { watchPrefixOptions, type WatchPrefixOptions } from './watch-prefix-options.ts';
 
 /** A range of keys watched over a connection: the base of every watch of this library. */
 export function watchRange$<T>(
   connection: Pick<Connection, 'member$'>,
   range: KeyRange,
-  options: WatchPrefixOptions<T>,
+  options: WatchPrefixOptions<T> | undefined,
 ): Observable<PrefixState<T>> {
   return rangeUpdates$(connection, range, options).pipe(map(({ state }) => state));
 }
@@ -32,20 +29,10 @@ export interface RangeUpdatesOptions {
 export function rangeUpdates$<T>(
   connection: Pick<Connection, 'member$'>,
   range: KeyRange,
-  options: WatchPrefixOptions<T>,
+  options: WatchPrefixOptions<T> | undefined,
   { listRevision, eachRevision = false }: RangeUpdatesOptions = {},
 ): Observable<RangeUpdate<T>> {
-  const {
-    codec = text() as unknown as Codec<T>,
-    maxRetries = Infinity,
-    scheduler = asyncScheduler,
-    random = Math.random,
-    onRejected,
-  } = options;
-  if (typeof maxRetries !== 'number' || !(maxRetries >= 0)) {
-    throw invalidArgument('options.maxRetries', 'a number from 0', maxRetries);
-  }
-  if (typeof codec.decode !== 'function') throw invalidArgument('options.codec', 'a codec with decode()', codec);
+  const { codec, maxRetries, scheduler, random, onRejected } = watchPrefixOptions(options);
 
   return defer(() => {
     const cache = new PrefixCache<T>({ codec, maxRetries, scheduler, onRejected, listRevision });

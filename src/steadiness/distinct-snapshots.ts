@@ -1,6 +1,16 @@
-import { distinctUntilChanged, type MonoTypeOperatorFunction } from 'rxjs';
+import { defer, filter, type MonoTypeOperatorFunction } from 'rxjs';
+import { functionArgument, optionsArgument } from '../arguments.ts';
+import { forEachDifference } from '../discovery/differences.ts';
 import type { PrefixState, RejectedKeys } from '../discovery/prefix-state.ts';
-import { forEachDifference, resyncOf, snapshotIn, statusOf, type Known } from './known.ts';
+import {
+  isState,
+  resyncOf,
+  snapshotIn,
+  stateOrSnapshot,
+  statusOf,
+  unchanging,
+  type StateOrSnapshot,
+} from './state-or-snapshot.ts';
 
 /** What {@link distinctSnapshots} takes for the same. */
 export interface DistinctSnapshotsOptions {
@@ -36,23 +46,35 @@ export interface DistinctSnapshotsOptions {
  *   .subscribe((hosts) => console.log(hosts.get('a'))); // 1, 2
  * ```
  */
-export function distinctSnapshots<K extends Known<unknown>>(
-  options: DistinctSnapshotsOptions = {},
+export function distinctSnapshots<K extends StateOrSnapshot<unknown>>(
+  options?: DistinctSnapshotsOptions,
 ): MonoTypeOperatorFunction<K> {
-  const equals = (options.equals ?? Object.is) as (a: unknown, b: unknown) => boolean;
-  return distinctUntilChanged<K>((before, known) => {
-    if (statusOf(before) !== statusOf(known) || resyncOf(known) !== undefined) return false;
-    const [a, b] = [snapshotIn(before), snapshotIn(known)];
-    if (a === undefined || b === undefined) return a === b;
-    return sameKeys(rejectedIn(before), rejectedIn(known)) && sameEntries(a, b, equals);
-  });
+  const { equals = Object.is } = optionsArgument('options', options, { equals: true });
+  functionArgument('options.equals', equals);
+  return (source) =>
+    defer(() => {
+      let before: StateOrSnapshot<unknown> | undefined;
+      return source.pipe(
+        filter((known) => {
+          stateOrSnapshot('distinctSnapshots', known);
+          if (before !== undefined && isSame(before, known, equals as Equals)) return false;
+          before = isState(known) ? known : unchanging(known);
+          return true;
+        }),
+      );
+    });
 }
 
-function sameEntries(
-  a: ReadonlyMap<string, unknown>,
-  b: ReadonlyMap<string, unknown>,
-  equals: (a: unknown, b: unknown) => boolean,
-): boolean {
+type Equals = (a: unknown, b: unknown) => boolean;
+
+function isSame(before: StateOrSnapshot<unknown>, known: StateOrSnapshot<unknown>, equals: Equals): boolean {
+  if (statusOf(before) !== statusOf(known) || resyncOf(known) !== undefined) return false;
+  const [a, b] = [snapshotIn(before), snapshotIn(known)];
+  if (a === undefined || b === undefined) return a === b;
+  return sameKeys(rejectedIn(before), rejectedIn(known)) && sameEntries(a, b, equals);
+}
+
+function sameEntries(a: ReadonlyMap<string, unknown>, b: ReadonlyMap<string, unknown>, equals: Equals): boolean {
   if (a.size !== b.size) return false;
   let same = true;
   forEachDifference(a, b, (_key, before, after) => {
@@ -63,9 +85,14 @@ function sameEntries(
 
 function sameKeys(a: RejectedKeys | undefined, b: RejectedKeys | undefined): boolean {
   if (a === b) return true;
-  return a !== undefined && b !== undefined && a.size === b.size && [...a.keys()].every((key) => b.has(key));
+  if (a === undefined || b === undefined || a.size !== b.size) return false;
+  let same = true;
+  forEachDifference(a, b, (_key, before, after) => {
+    same &&= before !== undefined && after !== undefined;
+  });
+  return same;
 }
 
-function rejectedIn(known: Known<unknown>): RejectedKeys | undefined {
+function rejectedIn(known: StateOrSnapshot<unknown>): RejectedKeys | undefined {
   return (known as Partial<Extract<PrefixState<unknown>, { status: 'live' }>>).rejected;
 }

@@ -1,7 +1,8 @@
 import { asyncScheduler, type MonoTypeOperatorFunction, type SchedulerLike } from 'rxjs';
+import { optionsArgument, schedulerArgument } from '../arguments.ts';
 import { durationMs } from '../time/durations.ts';
-import { keepVanished } from './keep-vanished.ts';
-import type { Known } from './known.ts';
+import { retainRemoved } from './retain-removed.ts';
+import type { StateOrSnapshot } from './state-or-snapshot.ts';
 
 /** How {@link holdRemovals} measures time. */
 export interface HoldRemovalsOptions {
@@ -34,10 +35,16 @@ export interface HoldRemovalsOptions {
  * watchPrefix$(etcd, '/services/user/').pipe(holdRemovals(5000)).subscribe((hosts) => console.log(hosts.size));
  * ```
  */
-export function holdRemovals<K extends Known<unknown>>(
+export function holdRemovals<K extends StateOrSnapshot<unknown>>(
   ms: number,
-  options: HoldRemovalsOptions = {},
+  options?: HoldRemovalsOptions,
 ): MonoTypeOperatorFunction<K> {
-  const { scheduler = asyncScheduler } = options;
-  return keepVanished<K>({ ms: durationMs('ms', ms), scheduler, standsWhileStale: true, shows: () => true });
+  const { scheduler = asyncScheduler } = optionsArgument('options', options, { scheduler: true });
+  return retainRemoved<K>({
+    operator: 'holdRemovals',
+    ms: durationMs('ms', ms),
+    scheduler: schedulerArgument('options.scheduler', scheduler),
+    pauseWhileStale: true,
+    shows: () => true,
+  });
 }

@@ -1,8 +1,9 @@
 import { asyncScheduler, type MonoTypeOperatorFunction, type SchedulerLike } from 'rxjs';
+import { optionsArgument, schedulerArgument } from '../arguments.ts';
 import { invalidArgument } from '../errors.ts';
 import { durationMs } from '../time/durations.ts';
-import { keepVanished } from './keep-vanished.ts';
-import type { Known } from './known.ts';
+import { retainRemoved } from './retain-removed.ts';
+import type { StateOrSnapshot } from './state-or-snapshot.ts';
 
 /** What {@link protectEmpty} holds back, and in what time. */
 export interface ProtectEmptyOptions {
@@ -45,14 +46,21 @@ export interface ProtectEmptyOptions {
  * hosts$.subscribe((hosts) => console.log(hosts.size));
  * ```
  */
-export function protectEmpty<K extends Known<unknown>>(
+export function protectEmpty<K extends StateOrSnapshot<unknown>>(
   ms: number,
-  options: ProtectEmptyOptions = {},
+  options?: ProtectEmptyOptions,
 ): MonoTypeOperatorFunction<K> {
-  const { floor = 0, scheduler = asyncScheduler } = options;
+  const { floor = 0, scheduler = asyncScheduler } = optionsArgument('options', options, {
+    floor: true,
+    scheduler: true,
+  });
   if (typeof floor !== 'number' || !(floor >= 0 && floor < 1))
     throw invalidArgument('options.floor', 'a number from 0 and below 1', floor);
-  const shows = (remaining: number, vanished: number): boolean =>
-    remaining === 0 || remaining < floor * (remaining + vanished);
-  return keepVanished<K>({ ms: durationMs('ms', ms), scheduler, standsWhileStale: false, shows });
+  return retainRemoved<K>({
+    operator: 'protectEmpty',
+    ms: durationMs('ms', ms),
+    scheduler: schedulerArgument('options.scheduler', scheduler),
+    pauseWhileStale: false,
+    shows: (remaining, retained) => remaining === 0 || remaining < floor * (remaining + retained),
+  });
 }

@@ -1,11 +1,21 @@
-import { Observable, Subscription, asyncScheduler, type MonoTypeOperatorFunction, type SchedulerLike } from 'rxjs';
+import {
+  Observable,
+  Subscription,
+  asyncScheduler,
+  throwError,
+  type MonoTypeOperatorFunction,
+  type SchedulerLike,
+} from 'rxjs';
+import { functionArgument, optionsArgument, schedulerArgument } from '../arguments.ts';
 import type { Codec } from '../codecs/codec.ts';
-import { text } from '../codecs/text.ts';
+import { codecOption } from '../codecs/codec-option.ts';
 import type { PrefixState } from '../discovery/prefix-state.ts';
 import type { Snapshot } from '../discovery/snapshot.ts';
-import { invalidArgument, passingError } from '../errors.ts';
+import { invalidArgument, passingError, reasonOf } from '../errors.ts';
+import { forward } from '../observers.ts';
 import { durationMs } from '../time/durations.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
+import { stateOnly } from './state-or-snapshot.ts';
 import { readStored, writeStored, type StoredSnapshot } from './stored-snapshot.ts';
 
 /** How {@link remember} writes and reads what it keeps. */
@@ -14,7 +24,10 @@ export interface RememberOptions<T> {
   readonly codec?: Codec<T>;
   /** The shortest time between two saves, in milliseconds. Default: 1000. */
   readonly saveEveryMs?: number;
-  /** Told of a store that failed, and of stored text that cannot be read. Default: nobody is. */
+  /**
+   * Told of a store that failed, of stored text that cannot be read, and of values that the codec cannot write. What it
+   * throws is reported as unhandled. Default: nobody is told.
+   */
   readonly onStoreError?: (error: Error) => void;
   /** The clock and timers; the same as the source's. Default: RxJS's `asyncScheduler`. */
   readonly scheduler?: SchedulerLike;
@@ -36,7 +49,8 @@ export interface RememberOptions<T> {
  * latest at most every `saveEveryMs`, one save at a time. What was not saved when the subscription ends is
  * not saved.
  *
- * The store never holds the stream up or ends it: what fails there goes to `onStoreError`. Takes states,
+ * The store never holds the stream up or ends it: an error of it goes to `onStoreError`. A value that the codec can
+ * read and not write is left out of what is saved, and named there; the others are saved. Takes states,
  * because a snapshot alone cannot be marked stale, and gives states; bound the age of what is remembered
  * with `withinStaleness` after it. Errors and completion of the source pass.
  *
@@ -56,36 +70,43 @@ export interface RememberOptions<T> {
  */
 export function remember<T = string>(
   store: SnapshotStore,
-  options: RememberOptions<T> = {},
+  options?: RememberOptions<T>,
 ): MonoTypeOperatorFunction<PrefixState<T>> {
-  const {
-    codec = text() as unknown as Codec<T>,
-    saveEveryMs = 1000,
-    onStoreError = () => undefined,
-    scheduler = asyncScheduler,
-  } = options;
+  const given = optionsArgument<RememberOptions<T>>('options', options, {
+    codec: true,
+    saveEveryMs: true,
+    onStoreError: true,
+    scheduler: true,
+  });
+  const { saveEveryMs = 1000, onStoreError = () => undefined, scheduler = asyncScheduler } = given;
+  const codec = codecOption(given.codec, 'encode', 'decode');
   durationMs('options.saveEveryMs', saveEveryMs);
-  if (typeof (store as Partial<SnapshotStore> | undefined)?.load !== 'function')
-    throw invalidArgument('store', 'a store with load() and save()', store);
+  functionArgument('options.onStoreError', onStoreError);
+  schedulerArgument('options.scheduler', scheduler);
+  if (!isStore(store)) throw invalidArgument('store', 'a store with load() and save()', store);
 
   return (source) =>
     new Observable<PrefixState<T>>((subscriber) => {
-      let pending: Extract<PrefixState<T>, { status: 'pending' }> | undefined = {
-        status: 'pending',
-        attempt: 0,
-        listed: 0,
-      };
+      let pending: Pending | undefined = { status: 'pending', attempt: 0, listed: 0 };
       let stored: StoredSnapshot<T> | undefined;
       const report =
         (what: string) =>
         (cause: unknown): void => {
-          onStoreError(new Error(`${what}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause }));
+          try {
+            onStoreError(new Error(`${what}: ${reasonOf(cause)}`, { cause }));
+          } catch (error) {
+            // As RxJS does with an observer that throws: the stream goes on.
+            throwError(() => error).subscribe();
+          }
         };
+      const reportUnwritable = newsOnly(report('left out of the saved snapshot'));
       const saver = latestSaver<T>(
         (snapshot) =>
-          promiseOf(() => store.save(writeStored({ snapshot, savedAtMs: scheduler.now() }, codec))).catch(
-            report('cannot save the snapshot'),
-          ),
+          promiseOf(() => {
+            const { text, unwritable } = writeStored({ snapshot, savedAtMs: scheduler.now() }, codec);
+            reportUnwritable(unwritable);
+            return store.save(text);
+          }).catch(report('cannot save the snapshot')),
         saveEveryMs,
         scheduler,
       );
@@ -93,31 +114,36 @@ export function remember<T = string>(
       subscriber.add(saver.subscription);
       promiseOf(() => store.load())
         .then((loaded) => {
-          if (loaded !== undefined && !subscriber.closed) stored = readStored(loaded, codec);
+          if (loaded !== undefined && !subscriber.closed) stored = readStored(loaded, codec, scheduler.now());
           if (stored !== undefined && pending !== undefined && !subscriber.closed)
             subscriber.next(remembered(pending, stored));
         })
         .catch(report('cannot load the snapshot'));
-      return source.subscribe({
-        next: (state) => {
-          pending = state.status === 'pending' ? state : undefined;
-          subscriber.next(pending !== undefined && stored !== undefined ? remembered(pending, stored) : state);
-          if (state.status === 'live') saver.save(state.snapshot);
-        },
-        error: (error: unknown) => {
-          subscriber.error(error);
-        },
-        complete: () => {
-          subscriber.complete();
-        },
+      forward(source, subscriber, (state) => {
+        pending = stateOnly('remember', state).status === 'pending' ? (state as Pending) : undefined;
+        subscriber.next(pending !== undefined && stored !== undefined ? remembered(pending, stored) : state);
+        if (state.status === 'live') saver.save(state.snapshot);
       });
     });
 }
 
-function remembered<T>(
-  { attempt, cause }: Extract<PrefixState<T>, { status: 'pending' }>,
-  { snapshot, savedAtMs }: StoredSnapshot<T>,
-): PrefixState<T> {
+function isStore(store: unknown): boolean {
+  const { load, save } = (store ?? {}) as Partial<Readonly<Record<keyof SnapshotStore, unknown>>>;
+  return typeof load === 'function' && typeof save === 'function';
+}
+
+type Pending = Extract<PrefixState<unknown>, { status: 'pending' }>;
+
+/** Passes an error on when it says something else than the one before: the same one comes with every save. */
+function newsOnly(report: (error: Error) => void): (error: Error | undefined) => void {
+  let last: string | undefined;
+  return (error) => {
+    if (error !== undefined && error.message !== last) report(error);
+    last = error?.message;
+  };
+}
+
+function remembered<T>({ attempt, cause }: Pending, { snapshot, savedAtMs }: StoredSnapshot<T>): PrefixState<T> {
   const unanswered = passingError('stale', 'remembered from an earlier time: etcd has not answered yet');
   return { status: 'stale', snapshot, rejected: new Map(), sinceMs: savedAtMs, cause: cause ?? unanswered, attempt };
 }

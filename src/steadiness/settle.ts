@@ -1,7 +1,17 @@
 import { Observable, Subscription, asyncScheduler, type MonoTypeOperatorFunction, type SchedulerLike } from 'rxjs';
+import { optionsArgument, schedulerArgument } from '../arguments.ts';
 import { invalidArgument } from '../errors.ts';
+import { forward } from '../observers.ts';
 import { LONGEST_TIMER_MS, durationMs } from '../time/durations.ts';
-import { resyncOf, snapshotIn, statusOf, withResync, type Known } from './known.ts';
+import {
+  isState,
+  resyncOf,
+  snapshotIn,
+  stateOrSnapshot,
+  statusOf,
+  withResync,
+  type StateOrSnapshot,
+} from './state-or-snapshot.ts';
 
 /** How long {@link settle} may hold a snapshot. */
 export interface SettleOptions {
@@ -36,15 +46,23 @@ export interface SettleOptions {
  * watchPrefix$(etcd, '/services/user/').pipe(settle(100)).subscribe((hosts) => console.log(hosts.size));
  * ```
  */
-export function settle<K extends Known<unknown>>(ms: number, options: SettleOptions = {}): MonoTypeOperatorFunction<K> {
+export function settle<K extends StateOrSnapshot<unknown>>(
+  ms: number,
+  options?: SettleOptions,
+): MonoTypeOperatorFunction<K> {
   const quietMs = durationMs('ms', ms);
-  const { maxDelayMs = Math.min(10 * quietMs, LONGEST_TIMER_MS), scheduler = asyncScheduler } = options;
+  const { maxDelayMs = Math.min(10 * quietMs, LONGEST_TIMER_MS), scheduler = asyncScheduler } = optionsArgument(
+    'options',
+    options,
+    { maxDelayMs: true, scheduler: true },
+  );
+  schedulerArgument('options.scheduler', scheduler);
   if (durationMs('options.maxDelayMs', maxDelayMs) < quietMs)
     throw invalidArgument('options.maxDelayMs', 'at least ms', maxDelayMs);
   return (source) =>
     new Observable<K>((subscriber) => {
-      let shown: Known<unknown> | undefined;
-      let waiting: Known<unknown> | undefined;
+      let shown: StateOrSnapshot<unknown> | undefined;
+      let waiting: StateOrSnapshot<unknown> | undefined;
       let quiet = Subscription.EMPTY;
       let ceiling = Subscription.EMPTY;
 
@@ -52,7 +70,7 @@ export function settle<K extends Known<unknown>>(ms: number, options: SettleOpti
         quiet.unsubscribe();
         ceiling.unsubscribe();
       };
-      const show = (known: Known<unknown>): void => {
+      const show = (known: StateOrSnapshot<unknown>): void => {
         stopTimers();
         waiting = undefined;
         shown = known;
@@ -63,8 +81,11 @@ export function settle<K extends Known<unknown>>(ms: number, options: SettleOpti
       };
 
       subscriber.add(stopTimers);
-      return source.subscribe({
-        next: (known) => {
+      forward(
+        source,
+        subscriber,
+        (known) => {
+          stateOrSnapshot('settle', known);
           const next = waiting === undefined ? known : withResync(known, strongerResync(waiting, known));
           if (shown === undefined || !belongsToBurst(waiting ?? shown, known)) {
             show(next);
@@ -75,23 +96,23 @@ export function settle<K extends Known<unknown>>(ms: number, options: SettleOpti
           quiet.unsubscribe();
           quiet = scheduler.schedule(showWaiting, quietMs);
         },
-        error: (error: unknown) => {
-          subscriber.error(error);
-        },
-        complete: () => {
+        () => {
           showWaiting();
           subscriber.complete();
         },
-      });
+      );
     });
 }
 
-/** Whether it brings nothing but another snapshot. */
-function belongsToBurst(before: Known<unknown>, known: Known<unknown>): boolean {
-  return statusOf(before) === statusOf(known) && snapshotIn(before) !== snapshotIn(known);
+/** Whether it brings nothing but another snapshot, which a Map changed in place can be as well. */
+function belongsToBurst(before: StateOrSnapshot<unknown>, known: StateOrSnapshot<unknown>): boolean {
+  return statusOf(before) === statusOf(known) && (!isState(known) || snapshotIn(before) !== snapshotIn(known));
 }
 
-function strongerResync(waiting: Known<unknown>, known: Known<unknown>): ReturnType<typeof resyncOf> {
+function strongerResync(
+  waiting: StateOrSnapshot<unknown>,
+  known: StateOrSnapshot<unknown>,
+): ReturnType<typeof resyncOf> {
   const reasons = [resyncOf(waiting), resyncOf(known)];
   return reasons.includes('history-replaced') ? 'history-replaced' : reasons.find((reason) => reason !== undefined);
 }

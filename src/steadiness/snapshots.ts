@@ -1,6 +1,7 @@
 import { distinctUntilChanged, filter, map, pipe, type OperatorFunction } from 'rxjs';
 import type { PrefixState } from '../discovery/prefix-state.ts';
 import type { Snapshot } from '../discovery/snapshot.ts';
+import { stateOnly } from './state-or-snapshot.ts';
 
 /**
  * Reduces states to their snapshots: what a selector takes.
@@ -27,7 +28,8 @@ import type { Snapshot } from '../discovery/snapshot.ts';
  */
 export function snapshots<T>(): OperatorFunction<PrefixState<T>, Snapshot<T>> {
   return pipe(
-    filter((state: PrefixState<T>) => state.status !== 'pending'),
+    map((state: PrefixState<T>) => stateOnly('snapshots', state)),
+    filter((state) => state.status !== 'pending'),
     map((state) => state.snapshot),
     distinctUntilChanged(),
   );

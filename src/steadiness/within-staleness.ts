@@ -2,15 +2,17 @@ import {
   Observable,
   Subscription,
   asyncScheduler,
-  from,
   type MonoTypeOperatorFunction,
   type ObservableInput,
   type SchedulerLike,
 } from 'rxjs';
+import { isMap, optionsArgument, schedulerArgument, streamArgument$ } from '../arguments.ts';
 import type { PrefixState } from '../discovery/prefix-state.ts';
 import { Snapshot } from '../discovery/snapshot.ts';
-import { passingError, type PassingError } from '../errors.ts';
+import { invalidArgument, passingError, type PassingError } from '../errors.ts';
+import { forward } from '../observers.ts';
 import { durationMs } from '../time/durations.ts';
+import { stateOnly } from './state-or-snapshot.ts';
 
 /** What {@link withinStaleness} does when what is known is too old. */
 export interface WithinStalenessOptions<T> {
@@ -57,10 +59,15 @@ export interface WithinStalenessOptions<T> {
  */
 export function withinStaleness<T>(
   ms: number,
-  options: WithinStalenessOptions<T> = {},
+  options?: WithinStalenessOptions<T>,
 ): MonoTypeOperatorFunction<PrefixState<T>> {
   const boundMs = durationMs('ms', ms);
-  const { fallback, scheduler = asyncScheduler } = options;
+  const { fallback, scheduler = asyncScheduler } = optionsArgument('options', options, {
+    fallback: true,
+    scheduler: true,
+  });
+  schedulerArgument('options.scheduler', scheduler);
+  const fallback$ = fallback === undefined ? undefined : streamArgument$('options.fallback', fallback);
   return (source) =>
     new Observable<PrefixState<T>>((subscriber) => {
       const startMs = scheduler.now();
@@ -78,27 +85,33 @@ export function withinStaleness<T>(
       };
 
       const tooOld = (): void => {
-        if (fallback === undefined) {
+        if (fallback$ === undefined) {
           subscriber.error(tooOldError(latest, boundMs));
           return;
         }
-        fallbackSubscription = from(fallback).subscribe({
-          next: (hosts) => {
-            instead = hosts instanceof Snapshot ? (hosts as Snapshot<T>) : Snapshot.of(hosts);
+        const forMs = sinceMs;
+        const subscription = forward(
+          fallback$,
+          subscriber,
+          (hosts) => {
+            // The source can be live again by the time: what the fallback emits may have brought it back (re-entrancy).
+            if (sinceMs !== forMs) return;
+            if (!isMap(hosts)) throw invalidArgument('options.fallback', 'a stream of Maps', hosts);
+            instead = Snapshot.from(hosts);
             emit();
           },
-          error: (error: unknown) => {
-            subscriber.error(error);
-          },
-        });
+          () => undefined,
+        );
+        if (sinceMs === forMs) fallbackSubscription = subscription;
+        else subscription.unsubscribe();
       };
 
-      /** Starts the time anew when it counts from another moment than before. */
+      /** Starts the timer when the age counts from another moment than before; one in the future is now. */
       const countFrom = (fromMs: number): void => {
         if (fromMs === sinceMs) return;
         stop();
         sinceMs = fromMs;
-        timer = scheduler.schedule(tooOld, Math.max(0, fromMs + boundMs - scheduler.now()));
+        timer = scheduler.schedule(tooOld, Math.min(boundMs, Math.max(0, fromMs + boundMs - scheduler.now())));
       };
 
       const emit = (): void => {
@@ -107,19 +120,11 @@ export function withinStaleness<T>(
 
       subscriber.add(stop);
       countFrom(startMs);
-      return source.subscribe({
-        next: (state) => {
-          latest = state;
-          if (state.status === 'live') stop();
-          else countFrom(state.status === 'stale' ? state.sinceMs : startMs);
-          emit();
-        },
-        error: (error: unknown) => {
-          subscriber.error(error);
-        },
-        complete: () => {
-          subscriber.complete();
-        },
+      forward(source, subscriber, (state) => {
+        latest = stateOnly('withinStaleness', state);
+        if (state.status === 'live') stop();
+        else countFrom(state.status === 'stale' ? state.sinceMs : startMs);
+        emit();
       });
     });
 }

@@ -6,8 +6,8 @@ import { diagrams } from '../../scripts/marble-diagrams.ts';
 import type { PrefixState } from '../../src/discovery/prefix-state.ts';
 import { distinctSnapshots } from '../../src/steadiness/distinct-snapshots.ts';
 import { holdRemovals } from '../../src/steadiness/hold-removals.ts';
-import type { Known } from '../../src/steadiness/known.ts';
-import { mergePrefixes$ } from '../../src/steadiness/merge-prefixes.ts';
+import type { StateOrSnapshot } from '../../src/steadiness/state-or-snapshot.ts';
+import { mergeSources$ } from '../../src/steadiness/merge-sources.ts';
 import { protectEmpty } from '../../src/steadiness/protect-empty.ts';
 import { settle } from '../../src/steadiness/settle.ts';
 import { snapshots } from '../../src/steadiness/snapshots.ts';
@@ -15,7 +15,10 @@ import { withinStaleness } from '../../src/steadiness/within-staleness.ts';
 import { live, marbles, pending, plain, shown, snapshot, stale } from '../support/marbles.ts';
 
 type States = Observable<PrefixState<string>>;
-type Run = (source: Observable<Known<string>>, other?: Observable<Known<string>>) => Observable<Known<unknown>>;
+type Run = (
+  source: Observable<StateOrSnapshot<string>>,
+  other?: Observable<StateOrSnapshot<string>>,
+) => Observable<StateOrSnapshot<unknown>>;
 
 const operators: Readonly<Record<string, Run>> = {
   'holdRemovals(6)': (source) => source.pipe(holdRemovals(6)),
@@ -26,7 +29,7 @@ const operators: Readonly<Record<string, Run>> = {
     (source as States).pipe(withinStaleness(6, { fallback: of(plain('f')) })),
   'distinctSnapshots()': (source) => source.pipe(distinctSnapshots()),
   'snapshots()': (source) => (source as States).pipe(snapshots()),
-  'mergePrefixes$({ eu, us })': (eu, us) => mergePrefixes$({ eu, us: us as States }),
+  'mergeSources$({ eu, us })': (eu, us) => mergeSources$({ eu, us: us as States }),
 };
 
 describe('the marble diagrams', () => {
@@ -50,7 +53,7 @@ describe('the marble diagrams', () => {
   });
 });
 
-function parse(value: string, frame: number): Known<string> {
+function parse(value: string, frame: number): StateOrSnapshot<string> {
   const [, status, entries = ''] = /^(live|stale|pending)? ?(.*)$/.exec(value) ?? [];
   if (status === 'pending') return pending();
   if (status === undefined) return snapshot(entries, frame);
@@ -63,7 +66,7 @@ function parse(value: string, frame: number): Known<string> {
 const cache = new Map<string, ReturnType<typeof snapshot>>();
 
 /** Merged entries are shown by their keys. */
-function text(known: Known<unknown>): string {
+function text(known: StateOrSnapshot<unknown>): string {
   const entries = 'status' in known ? (known.status === 'pending' ? undefined : known.snapshot) : known;
   const merged = [...(entries ?? [])].some(([, value]) => typeof value === 'object');
   return merged && 'status' in known

@@ -1,5 +1,5 @@
-import { Subject, VirtualTimeScheduler } from 'rxjs';
-import { describe, expect, it } from 'vitest';
+import { Subject, VirtualTimeScheduler, config } from 'rxjs';
+import { describe, expect, it, vi } from 'vitest';
 import { json } from '../../src/codecs/json.ts';
 import type { PrefixState } from '../../src/discovery/prefix-state.ts';
 import { Snapshot } from '../../src/discovery/snapshot.ts';
@@ -170,11 +170,59 @@ describe('remember', () => {
     expect(errors.map((error) => error.message)).toEqual([
       'cannot load the snapshot: no load',
       'cannot save the snapshot: no space',
-      'cannot save the snapshot: not this',
+      'left out of the saved snapshot: a value that the codec cannot write: "bad": not this',
+      'cannot save the snapshot: no space',
       'cannot save the snapshot: no space',
     ]);
-    expect(saves).toBe(2);
+    expect(saves).toBe(3);
     expect(states).toHaveLength(3);
+  });
+
+  it('saves the others when the codec can read a value and not write it: none was saved, ever', async () => {
+    const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
+    const store = memoryStore();
+    const errors: Error[] = [];
+    const { source, settled, scheduler } = await started<unknown>(store, {
+      codec: json(),
+      onStoreError: (error) => errors.push(error),
+    });
+    for (const revision of [1, 2]) {
+      const hosts = Snapshot.of<unknown>(
+        [
+          ['a', JSON.parse(deep)],
+          ['b', revision],
+        ],
+        revision,
+      );
+      source.next({ status: 'live', snapshot: hosts, rejected: new Map() });
+      await settled();
+      scheduler.flush();
+    }
+    expect(store.saved.map(keysIn)).toEqual(['b', 'b']);
+    expect(errors.map((error) => error.message)).toEqual([
+      expect.stringMatching(/^left out of the saved snapshot: a value that the codec cannot write: "a": /),
+    ]);
+  });
+
+  it('shows what was saved in the future as saved now: a clock that was set back made it young for as long', async () => {
+    const { source, states, settled } = await started(memoryStore(stored('a').replace('1700', '9e15')));
+    source.next(pending());
+    await settled();
+    expect(states.at(-1)).toMatchObject({ status: 'stale', sinceMs: 5000 });
+  });
+
+  it('a store and a listener that throw do not end the stream', async () => {
+    const unhandled: unknown[] = [];
+    config.onUnhandledError = (error) => void unhandled.push(error);
+    const { source, states } = await started(memoryStore('{'), {
+      onStoreError: () => {
+        throw new Error('swallowed here');
+      },
+    });
+    source.next(live('a'));
+    expect(states.map(shown)).toEqual(['live a']);
+    await vi.waitFor(() => expect(unhandled).toEqual([new Error('swallowed here')]));
+    config.onUnhandledError = null;
   });
 
   it('refuses what is no store and what is no duration', () => {
@@ -213,6 +261,7 @@ async function started<T = string>(
   first: (source: Subject<PrefixState<T>>) => void = () => undefined,
 ) {
   const scheduler = new VirtualTimeScheduler();
+  scheduler.frame = 5000;
   const source = new Subject<PrefixState<T>>();
   const states: PrefixState<T>[] = [];
   const subscription = source

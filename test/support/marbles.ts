@@ -1,7 +1,7 @@
 import type { PrefixState, ResyncReason } from '../../src/discovery/prefix-state.ts';
 import { passingError } from '../../src/errors.ts';
 import { Snapshot } from '../../src/discovery/snapshot.ts';
-import type { Known } from '../../src/steadiness/known.ts';
+import type { StateOrSnapshot } from '../../src/steadiness/state-or-snapshot.ts';
 import { TestScheduler } from 'rxjs/testing';
 import { expect } from 'vitest';
 
@@ -48,7 +48,7 @@ export function stale(
 }
 
 /** What a state or a snapshot shows, to compare: `live a b=2`, `a b=2`, `pending`. */
-export function shown(known: Known<unknown>): string {
+export function shown(known: StateOrSnapshot<unknown>): string {
   if (!('status' in known)) return entriesOf(known);
   if (known.status === 'pending') return 'pending';
   const resync = known.status === 'live' && known.resync !== undefined ? ` (${known.resync})` : '';

@@ -1,3 +1,4 @@
+import { describe } from '../../errors.ts';
 import { parseJson } from '../json-text.ts';
 
 const encoder = new TextEncoder();
@@ -79,5 +80,5 @@ function field<T>(object: JsonObject, name: string, type: 'string' | 'number' | 
 }
 
 function mismatch(place: string, wanted: string, got: unknown): TypeError {
-  return new TypeError(`${place}: expected ${wanted}, got ${JSON.stringify(got).slice(0, 60)}`);
+  return new TypeError(`${place}: expected ${wanted}, got ${describe(got)}`);
 }
