@@ -93,6 +93,68 @@ describe('consistentHash', () => {
     expect(new Set(Array.from({ length: 100 }, () => selector.pick()))).toEqual(new Set(['host a', 'host b']));
   });
 
+  it('gives every host of a small set near its share of the affinities', () => {
+    // Went wrong: with one place a host on the ring, the least busy of three got 0.04 of its share.
+    fc.assert(
+      fc.property(fc.integer({ min: 2, max: 12 }), fc.string(), (count, name) => {
+        const { selector } = selecting(select(), hostsOf(...keysOf(count).map((key) => `/${name}/${key}`)));
+        const counts = new Map<string, number>();
+        const users = 1500 * count;
+        for (let i = 0; i < users; i++) {
+          const key = selector.pickEntry(`user ${i}`)?.[0] as string;
+          counts.set(key, (counts.get(key) ?? 0) + 1);
+        }
+        expect(counts.size).toBe(count);
+        for (const picks of counts.values()) {
+          expect(picks / 1500).toBeGreaterThan(0.75);
+          expect(picks / 1500).toBeLessThan(1.25);
+        }
+      }),
+      { numRuns: 12 },
+    );
+  });
+
+  it('with a bound never gives a host more calls in flight than that many times the mean', () => {
+    const call = fc.record({ user: fc.nat(3), ends: fc.boolean() });
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 8 }),
+        fc.constantFrom(1.1, 1.25, 2),
+        fc.array(call),
+        (count, maxLoad, calls) => {
+          const { selector } = selecting(consistentHash<string>({ maxLoad }), hostsOf(...keysOf(count)));
+          const load = new Map<string, number>();
+          const ending: (() => void)[] = [];
+          for (const { user, ends } of calls) {
+            const key = selector.pickEntry(`user ${user}`)?.[0] as string;
+            const ended = selector.started(key);
+            load.set(key, (load.get(key) ?? 0) + 1);
+            ending.push(() => {
+              ended({ result: 'answered', latencyMs: 1 });
+              ended({ result: 'answered', latencyMs: 1 });
+              load.set(key, (load.get(key) as number) - 1);
+            });
+            const all = [...load.values()].reduce((sum, calls) => sum + calls, 0);
+            expect(load.get(key)).toBeLessThanOrEqual(Math.ceil((maxLoad * all) / count));
+            if (ends) ending.shift()?.();
+          }
+        },
+      ),
+    );
+  });
+
+  it('goes back to the own host of an affinity when there is room again, and past the bound when it has to', () => {
+    const { selector } = selecting(consistentHash<string>({ maxLoad: 1.1 }), hostsOf('a', 'b'));
+    const own = selector.pickEntry('ann')?.[0] as string;
+    const one = selector.started(own);
+    selector.started(own);
+    const other = selector.pickEntry('ann')?.[0];
+    expect([own, other].sort()).toEqual(['a', 'b']);
+    expect(selector.pickEntry('ann', (key) => key === other)?.[0]).toBe(own);
+    one({ result: 'answered', latencyMs: 1 });
+    expect(selector.pickEntry('ann')?.[0]).toBe(own);
+  });
+
   it('refuses a number of probes that is not one', () => {
     expect(() => consistentHash({ probes: 0.5 })).toThrow(RxEtcdError);
   });

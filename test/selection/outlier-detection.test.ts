@@ -139,6 +139,84 @@ describe('OutlierDetector', () => {
     expect(changes()).toBe(2);
   });
 
+  describe('in comparison', () => {
+    const shares = (detector: OutlierDetector, rates: Record<string, number>, latencies: Record<string, number>) => {
+      for (const [key, rate] of Object.entries(rates)) {
+        for (let i = 0; i < 100; i++) {
+          // Spread out, so that there are no three failures in a row.
+          const isFailure = Math.floor((i + 1) * (1 - rate)) > Math.floor(i * (1 - rate));
+          detector.learn(key, { ...(isFailure ? failed : answered), latencyMs: latencies[key] ?? 10 });
+        }
+      }
+    };
+    const well = { a: 1, b: 0.99, c: 1, d: 0.98, e: 1 };
+    const ejectedIn = (rates: Record<string, number>, latencies = {}, options: OutlierDetectionOptions = {}) => {
+      const { detector, time } = detectorOf(options, ...Object.keys(rates));
+      shares(detector, rates, latencies);
+      time.ms += 10_000;
+      detector.learn('a', answered);
+      return Object.keys(rates)
+        .map((key) => [key, detector.stateOf(key)] as const)
+        .flatMap(([key, state]) => (state.status === 'healthy' ? [] : [`${key} ${state.status} ${state.reason}`]));
+    };
+
+    it('ejects a host that fails much more often than the others, though never three times in a row', () => {
+      expect(ejectedIn({ ...well, bad: 0.6 })).toEqual(['bad ejected success-rate']);
+    });
+
+    it('ejects a host that is much slower than the others', () => {
+      expect(ejectedIn({ ...well, slow: 1 }, { slow: 900 })).toEqual(['slow ejected slow']);
+      // Far away, not ill.
+      expect(ejectedIn({ ...well, far: 1 }, { far: 150 })).toEqual([]);
+    });
+
+    it('compares only with enough calls of enough hosts, and not when it is told not to', () => {
+      expect(ejectedIn({ a: 1, b: 1, bad: 0.6 })).toEqual([]);
+      expect(ejectedIn({ ...well, bad: 0.6 }, {}, { minCalls: 101 })).toEqual([]);
+      expect(ejectedIn({ ...well, bad: 0.6 }, {}, { deviations: Infinity })).toEqual([]);
+      expect(ejectedIn({ ...well, slow: 1 }, { slow: 900 }, { slowFactor: Infinity })).toEqual([]);
+    });
+
+    it('takes no single failure among thousands for an outlier', () => {
+      expect(ejectedIn({ a: 1, b: 1, c: 1, d: 1, e: 1, f: 0.99 })).toEqual([]);
+    });
+
+    it('never ejects more than half of the hosts, whatever their rates and latencies', () => {
+      const figure = fc.record({ rate: fc.double({ min: 0.5, max: 1, noNaN: true }), latencyMs: fc.nat(5000) });
+      fc.assert(
+        fc.property(fc.array(figure, { minLength: 5, maxLength: 12 }), (figures) => {
+          const rates = Object.fromEntries(figures.map(({ rate }, i) => [i === 0 ? 'a' : `h${i}`, rate]));
+          const latencies = Object.fromEntries(figures.map(({ latencyMs }, i) => [i === 0 ? 'a' : `h${i}`, latencyMs]));
+          const { detector, time } = detectorOf({ failures: 1000 }, ...Object.keys(rates));
+          shares(detector, rates, latencies);
+          time.ms += 10_000;
+          detector.learn('a', answered);
+          const out = Object.keys(rates).filter((key) => detector.isLeftOut(key));
+          expect(out.length).toBeLessThanOrEqual(figures.length / 2);
+        }),
+        { numRuns: 50 },
+      );
+    });
+
+    it('does not compare what was counted before a long silence, and serves its time for what it ejects', () => {
+      const { detector, time } = detectorOf({}, ...Object.keys(well), 'bad');
+      shares(detector, { ...well, bad: 0.6 }, {});
+      time.ms += 60_000;
+      detector.learn('a', answered);
+      expect(detector.isIdle()).toBe(true);
+      shares(detector, { ...well, bad: 0.6 }, {});
+      time.ms += 10_000;
+      detector.learn('bad', answered);
+      expect(detector.isLeftOut('bad')).toBe(true);
+      detector.learn('bad', answered);
+      expect(detector.isLeftOut('bad')).toBe(true);
+      time.ms += 1000;
+      expect(detector.stateOf('bad').status).toBe('probation');
+      detector.learn('bad', answered);
+      expect(detector.stateOf('bad').status).toBe('healthy');
+    });
+  });
+
   it('refuses numbers that make no sense', () => {
     for (const options of [{ failures: 0 }, { baseMs: 0 }, { baseMs: 10, maxMs: 5 }]) {
       expect(() => checkOutlierDetection('options', options)).toThrow(RxEtcdError);

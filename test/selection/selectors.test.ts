@@ -72,6 +72,43 @@ describe.each(Object.entries(family))('%s, as every selector,', (_name, select) 
     expect([...old.hosts.keys()]).toEqual(['a']);
   });
 
+  it('sees a Map that is changed in place and emitted again, and never picks undefined', () => {
+    // Went wrong: the map was compared with itself, so hosts that were gone were picked as undefined.
+    const step = fc.record({
+      key: fc.constantFrom('a', 'b', 'c', 'd'),
+      value: fc.option(fc.string(), { nil: undefined }),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 20 }), fc.nat(), (steps, seed) => {
+        const hosts = new Map<string, string>();
+        const subject = selecting(select(seed));
+        for (const { key, value } of steps) {
+          const before = new Map(hosts);
+          subject.become(hosts);
+          if (value === undefined) hosts.delete(key);
+          else hosts.set(key, value);
+          for (const [expected, selector] of [[before, subject.selector]] as const) {
+            const entry = selector.pickEntry();
+            if (expected.size === 0) expect(entry).toBeUndefined();
+            else expect(entry?.[1]).toBe(expected.get(entry?.[0] as string));
+          }
+        }
+      }),
+    );
+    const holes = selecting(select(1), new Map([['a', undefined as unknown as string]]));
+    expect(holes.selector.pickEntry()).toBeUndefined();
+    holes.become(Snapshot.of([['a', undefined as unknown as string]]));
+    expect(holes.selector.pickEntry()).toBeUndefined();
+  });
+
+  it('refuses options that are null or misspelt, and gives an error for hosts that are no Map', () => {
+    const errors: unknown[] = [];
+    of([['a', 'host a']] as unknown as Hosts)
+      .pipe(select(1))
+      .subscribe({ error: (error: unknown) => errors.push(error) });
+    expect(errors).toMatchObject([{ code: 'invalid-argument' }]);
+  });
+
   it('passes errors and completion on', () => {
     const seen: unknown[] = [];
     of(hostsOf('a'))
