@@ -8,7 +8,6 @@
 import { writeFileSync } from 'node:fs';
 import { type OperatorFunction, pipe, Subject } from 'rxjs';
 import { consistentHash } from '../src/selection/consistent-hash.ts';
-import { mix } from '../src/selection/hash.ts';
 import { leastLoaded } from '../src/selection/least-loaded.ts';
 import { peakEwma } from '../src/selection/peak-ewma.ts';
 import { randomHost } from '../src/selection/random-host.ts';
@@ -17,6 +16,7 @@ import type { Selector } from '../src/selection/selector.ts';
 import { slowStart } from '../src/selection/slow-start.ts';
 import { sticky } from '../src/selection/sticky.ts';
 import { weighted } from '../src/selection/weighted.ts';
+import { seededRandom } from '../test/support/seeded-random.ts';
 
 type Hosts = ReadonlyMap<string, string>;
 
@@ -38,16 +38,16 @@ const clock = { now: () => time.ms };
 
 const panels: readonly (readonly [title: string, operator: () => OperatorFunction<Hosts, Selector<string>>])[] = [
   ['by hand: index reset at each change', () => byIndex],
-  ['roundRobin()', () => roundRobin({ random: seeded(1) })],
-  ['randomHost()', () => randomHost({ random: seeded(2) })],
-  ['weighted(…): a counts three times', () => weighted((_, key) => (key === 'a' ? 3 : 1), { random: seeded(3) })],
-  ['leastLoaded()', () => leastLoaded({ random: seeded(4) })],
-  ['peakEwma()', () => peakEwma({ random: seeded(5), scheduler: clock })],
+  ['roundRobin()', () => roundRobin({ random: seededRandom(1) })],
+  ['randomHost()', () => randomHost({ random: seededRandom(2) })],
+  ['weighted(…): a counts three times', () => weighted((_, key) => (key === 'a' ? 3 : 1), { random: seededRandom(3) })],
+  ['leastLoaded()', () => leastLoaded({ random: seededRandom(4) })],
+  ['peakEwma()', () => peakEwma({ random: seededRandom(5), scheduler: clock })],
   ['consistentHash(), 500 users', () => consistentHash()],
-  ['sticky(), 500 sessions', () => sticky({ choose: randomHost({ random: seeded(6) }) })],
+  ['sticky(), 500 sessions', () => sticky({ choose: randomHost({ random: seededRandom(6) }) })],
   [
     'roundRobin(), slowStart(1000)',
-    () => pipe(roundRobin({ random: seeded(7) }), slowStart(1000, { scheduler: clock, random: seeded(9) })),
+    () => pipe(roundRobin({ random: seededRandom(7) }), slowStart(1000, { scheduler: clock, random: seededRandom(9) })),
   ],
 ];
 
@@ -58,7 +58,7 @@ console.log(`${file.pathname} is drawn`);
 
 /** How many calls each host gets in each bucket of time: one call a millisecond. */
 function simulate(operator: OperatorFunction<Hosts, Selector<string>>): number[][] {
-  const users = seeded(8);
+  const users = seededRandom(8);
   const counts = Array.from({ length: BUCKETS }, () => ALL.map(() => 0));
   const ending = new Map<number, (() => void)[]>();
   const hosts$ = new Subject<Hosts>();
@@ -162,9 +162,4 @@ function marks(width: number, height: number): string {
       return `${line}<text class="n" x="${x}" y="${height + 13}" text-anchor="middle">${what}</text>`;
     })
     .join('');
-}
-
-function seeded(seed: number): () => number {
-  let state = mix(seed);
-  return () => mix((state += 0x9e3779b9)) / 2 ** 32;
 }

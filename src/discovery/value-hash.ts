@@ -1,5 +1,6 @@
 /**
- * A value's bytes in 64 bits, as two signed 32-bit halves: tells later whether bytes are the same, without keeping them.
+ * A value's bytes in 64 bits, as two signed 32-bit halves: tells later whether bytes are the same, without keeping
+ * them.
  *
  * Linear and without an allocation. Not safe against somebody who constructs two values of one hash: who could write
  * them could as well write the same value.

@@ -6,7 +6,7 @@ import { invalidArgument, type RxEtcdError } from '../errors.ts';
 
 /** How a prefix, or a key, is watched. */
 export interface WatchPrefixOptions<T> {
-  /** How values are read. Default: `text()`. Values it cannot read are left out, and listed in the state's `rejected`. */
+  /** How values are read. Default: `text()`. Values it cannot read are left out, and listed in `rejected`. */
   readonly codec?: Codec<T>;
   /**
    * Called once for each value the codec could not read, with its key. If it throws, the stream ends with

@@ -2,16 +2,17 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { watchPrefixState$ } from '../../src/index.ts';
 import { startEtcd, type EtcdServer } from '../support/etcd-server.ts';
 import { startProxy } from '../support/tcp-proxy.ts';
-import { disposer, entries, store, type Store } from './support.ts';
+import { gateway, type Gateway } from '../support/gateway.ts';
+import { disposer, entries } from './support.ts';
 
 // Everything with a stock client, whose receive limit is 4 MB.
 let server: EtcdServer;
-let etcd: Store;
+let etcd: Gateway;
 const end = disposer();
 
 beforeAll(async () => {
   server = await startEtcd({ extraArgs: ['--max-request-bytes=33554432'] });
-  etcd = store(server.clientUrl);
+  etcd = gateway(server.clientUrl);
 });
 afterEach(() => end.dispose());
 afterAll(() => server.stop());

@@ -3,7 +3,8 @@ import { watchPrefixState$ } from '../../src/index.ts';
 import { startCluster, type EtcdCluster } from '../support/etcd-cluster.ts';
 import type { EtcdServer } from '../support/etcd-server.ts';
 import { eventually } from '../support/eventually.ts';
-import { disposer, store, type Followed } from './support.ts';
+import { gateway } from '../support/gateway.ts';
+import { disposer, type Followed } from './support.ts';
 
 let cluster: EtcdCluster;
 const end = disposer();
@@ -28,7 +29,7 @@ async function put(key: string, value = '1', except?: number): Promise<void> {
   await eventually(async () => {
     for (const [index, member] of cluster.members.entries()) {
       if (index === except || !member.running) continue;
-      const revision = await store(member.clientUrl)
+      const revision = await gateway(member.clientUrl)
         .put(key, value)
         .catch(() => 0);
       if (revision > 0) return revision;

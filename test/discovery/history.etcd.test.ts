@@ -8,17 +8,18 @@ import type { Member } from '../../src/etcd/member.ts';
 import { watchPrefixState$ } from '../../src/index.ts';
 import { startEtcd, type EtcdServer } from '../support/etcd-server.ts';
 import { startProxy, type TcpProxy } from '../support/tcp-proxy.ts';
-import { disposer, entries, expectTrue, store, type Followed, type Store } from './support.ts';
+import { gateway, type Gateway } from '../support/gateway.ts';
+import { disposer, entries, expectTrue, type Followed } from './support.ts';
 
 let server: EtcdServer;
-let etcd: Store;
+let etcd: Gateway;
 let proxy: TcpProxy;
 let client: Etcd3;
 const end = disposer();
 
 beforeAll(async () => {
   server = await startEtcd();
-  etcd = store(server.clientUrl);
+  etcd = gateway(server.clientUrl);
   proxy = await startProxy(server.clientPort);
   client = end.client(proxy.url);
 });

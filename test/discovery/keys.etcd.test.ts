@@ -9,15 +9,16 @@ import {
 } from '../../src/index.ts';
 import { startEtcd, type EtcdServer } from '../support/etcd-server.ts';
 import { eventually } from '../support/eventually.ts';
-import { disposer, store, type Store } from './support.ts';
+import { gateway, type Gateway } from '../support/gateway.ts';
+import { disposer } from './support.ts';
 
 let server: EtcdServer;
-let etcd: Store;
+let etcd: Gateway;
 const end = disposer();
 
 beforeAll(async () => {
   server = await startEtcd();
-  etcd = store(server.clientUrl);
+  etcd = gateway(server.clientUrl);
 });
 afterEach(() => end.dispose());
 afterAll(() => server.stop());

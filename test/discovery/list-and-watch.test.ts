@@ -1,14 +1,15 @@
-import { NEVER, Observable, VirtualTimeScheduler, concat, of, throwError } from 'rxjs';
+import { NEVER, Observable, concat, of, throwError } from 'rxjs';
 import { expect, test } from 'vitest';
 import type { PrefixState } from '../../src/discovery/prefix-state.ts';
 import { watchRange$ } from '../../src/discovery/watch-range.ts';
 import { EtcdFault, type FaultKind } from '../../src/etcd/faults.ts';
 import type { Member, WatchMessage } from '../../src/etcd/member.ts';
+import { VirtualTime } from '../support/virtual-time.ts';
 import { FakeEtcd } from './fake-etcd.ts';
 
 const range = { key: Uint8Array.of(107), rangeEnd: Uint8Array.of(108), namespaceBytes: 0 };
 
-function follow(etcd: FakeEtcd, scheduler: VirtualTimeScheduler): PrefixState<string>[] {
+function follow(etcd: FakeEtcd, scheduler: VirtualTime): PrefixState<string>[] {
   const states: PrefixState<string>[] = [];
   watchRange$<string>(etcd.connection, range, { scheduler, random: () => 0.5 }).subscribe((state) =>
     states.push(state),
@@ -23,7 +24,7 @@ function answerAll(etcd: FakeEtcd): void {
 
 test('a store that is compacted faster than one can watch is asked again and again, but not without a pause', () => {
   const etcd = new FakeEtcd();
-  const scheduler = new VirtualTimeScheduler();
+  const scheduler = new VirtualTime();
   const states = follow(etcd, scheduler);
   etcd.up();
   for (let round = 0; round < 300; round++) {
@@ -38,9 +39,7 @@ test('a store that is compacted faster than one can watch is asked again and aga
   expect(states.at(-1)?.status).toBe('stale');
   // Left alone, it is found again.
   for (let round = 0; round < 20; round++) {
-    scheduler.schedule(() => undefined, 2000);
-    scheduler.maxFrames = scheduler.frame + 2000;
-    scheduler.flush();
+    scheduler.advance(2000);
     answerAll(etcd);
   }
   const last = states.at(-1);
@@ -49,7 +48,7 @@ test('a store that is compacted faster than one can watch is asked again and aga
 
 test('one compaction now and then costs no pause', () => {
   const etcd = new FakeEtcd();
-  const scheduler = new VirtualTimeScheduler();
+  const scheduler = new VirtualTime();
   const states = follow(etcd, scheduler);
   etcd.write(new Map([['k1', 'one']]));
   etcd.up();
@@ -85,15 +84,14 @@ function listing(watch$: Observable<WatchMessage>): { readonly member: Member; r
 }
 
 function statesOf(member: Member, forMs: number, maxRetries = Infinity): PrefixState<string>[] {
-  const scheduler = new VirtualTimeScheduler();
-  scheduler.maxFrames = forMs;
+  const scheduler = new VirtualTime();
   const states: PrefixState<string>[] = [];
   watchRange$<string>(concatForever({ status: 'up', member }), range, {
     scheduler,
     random: () => 0.5,
     maxRetries,
   }).subscribe({ next: (state) => states.push(state), error: () => undefined });
-  scheduler.flush();
+  scheduler.runTo(forMs);
   return states;
 }
 

@@ -1,11 +1,12 @@
 import fc from 'fast-check';
-import { VirtualTimeScheduler, type Subscription } from 'rxjs';
+import type { Subscription } from 'rxjs';
 import { expect, test } from 'vitest';
 import type { PrefixState } from '../../src/discovery/prefix-state.ts';
 import type { Snapshot } from '../../src/discovery/snapshot.ts';
 import { watchRange$ } from '../../src/discovery/watch-range.ts';
 import type { WatchRequest, WireEntry } from '../../src/etcd/member.ts';
 import { FakeEtcd } from './fake-etcd.ts';
+import { VirtualTime } from '../support/virtual-time.ts';
 
 type Op =
   | { readonly do: 'write'; readonly keys: readonly number[]; readonly deletes: boolean }
@@ -52,7 +53,7 @@ const op: fc.Arbitrary<Op> = fc.oneof(
 /** Runs the code and the model side by side; throws where they differ. */
 class Run {
   readonly etcd = new FakeEtcd((request) => this.#guard(() => this.#checkRequest(request)));
-  readonly #scheduler = new VirtualTimeScheduler();
+  readonly #scheduler = new VirtualTime();
   #subscription: Subscription | undefined;
   #states: PrefixState<string>[] = [];
   #snapshots: Snapshot<string>[] = [];
@@ -137,7 +138,7 @@ class Run {
         break;
       }
       case 'advance':
-        this.#advance(step.ms);
+        this.#scheduler.advance(step.ms);
         break;
       case 'resubscribe':
         this.end();
@@ -158,7 +159,7 @@ class Run {
     const { etcd } = this;
     if (etcd.member === undefined) etcd.up();
     for (let round = 0; round < 200; round++) {
-      this.#advance(2000);
+      this.#scheduler.advance(2000);
       for (const call of [...etcd.calls]) call.answer();
       for (const watch of [...etcd.watches]) if (!watch.idle) watch.step(1);
       if (etcd.calls.length === 0 && etcd.watches.length === 1 && etcd.watches.every(({ idle }) => idle)) break;
@@ -178,7 +179,7 @@ class Run {
     expect(this.etcd.calls).toHaveLength(0);
     expect(this.etcd.watches).toHaveLength(0);
     const { asked } = this.etcd;
-    this.#advance(10_000);
+    this.#scheduler.advance(10_000);
     expect(this.etcd.asked).toBe(asked);
   }
 
@@ -186,12 +187,6 @@ class Run {
     this.etcd.write(
       new Map(keys.map((key, at) => [`k${key}`, deletes && at === 0 ? undefined : `value ${++this.#written}`])),
     );
-  }
-
-  #advance(ms: number): void {
-    this.#scheduler.schedule(() => undefined, ms);
-    this.#scheduler.maxFrames = this.#scheduler.frame + ms;
-    this.#scheduler.flush();
   }
 
   #truthAt(revision: number): [string, string][] {

@@ -4,7 +4,8 @@ import { watchPrefixState$ } from '../../src/index.ts';
 import { startEtcd, type EtcdServer } from '../support/etcd-server.ts';
 import { eventually } from '../support/eventually.ts';
 import { startProxy } from '../support/tcp-proxy.ts';
-import { disposer, entries, store, type Store } from './support.ts';
+import { gateway, type Gateway } from '../support/gateway.ts';
+import { disposer, entries } from './support.ts';
 
 const end = disposer();
 afterAll(() => end.dispose());
@@ -12,10 +13,10 @@ afterAll(() => end.dispose());
 /** The promised bound is about 15 s; a busy machine may need a little more. */
 const NOTICED_WITHIN_MS = 18_000;
 
-async function start(): Promise<{ readonly server: EtcdServer; readonly etcd: Store }> {
+async function start(): Promise<{ readonly server: EtcdServer; readonly etcd: Gateway }> {
   const server = await startEtcd();
   end.add(() => server.stop());
-  return { server, etcd: store(server.clientUrl) };
+  return { server, etcd: gateway(server.clientUrl) };
 }
 
 // Each waits for a bound of 15 or 20 s with a server of its own: all at once.

@@ -3,6 +3,8 @@ import { Etcd3, type IOptions } from 'etcd3';
 import type { Observable } from 'rxjs';
 import type { PrefixState, RxEtcdError, Snapshot } from '../../src/index.ts';
 import { eventually } from '../support/eventually.ts';
+import type { Gateway } from '../support/gateway.ts';
+import { record } from '../support/record.ts';
 
 /** What a test leaves behind, undone in reverse order. */
 export interface Disposer {
@@ -63,14 +65,9 @@ export interface Followed<T> {
 }
 
 function follow<T>(states$: Observable<PrefixState<T>>): Followed<T> {
-  const states: PrefixState<T>[] = [];
-  let failure: RxEtcdError | undefined;
-  const subscription = states$.subscribe({
-    next: (state) => states.push(state),
-    error: (error: unknown) => {
-      failure = error as RxEtcdError;
-    },
-  });
+  const recording = record(states$);
+  const { values: states, subscription } = recording;
+  const failure = (): RxEtcdError | undefined => recording.error as RxEtcdError | undefined;
   const known = (): Known<T>[] => states.filter((state) => state.status !== 'pending');
   const followed: Followed<T> = {
     states,
@@ -87,12 +84,13 @@ function follow<T>(states$: Observable<PrefixState<T>>): Followed<T> {
       return states.map((state) => state.status).filter((status, index, all) => status !== all[index - 1]);
     },
     get error() {
-      return failure;
+      return failure();
     },
     async holds(entries, withinMs = 10_000) {
       await eventually(
         () => {
-          if (failure !== undefined) throw failure;
+          const error = failure();
+          if (error !== undefined) throw error;
           const { last } = followed;
           if (last.status !== 'live')
             throw new Error(`the state is ${last.status}: ${last.cause?.message ?? 'no cause'}`);
@@ -106,7 +104,8 @@ function follow<T>(states$: Observable<PrefixState<T>>): Followed<T> {
     async becomes(status, withinMs = 10_000) {
       await eventually(
         () => {
-          if (failure !== undefined) throw failure;
+          const error = failure();
+          if (error !== undefined) throw error;
           return followed.last.status === status;
         },
         { withinMs, what: `the state ${status}` },
@@ -124,7 +123,7 @@ function follow<T>(states$: Observable<PrefixState<T>>): Followed<T> {
       );
     },
     async failed(withinMs = 10_000) {
-      return eventually(() => failure, { withinMs, what: 'an error' });
+      return eventually(failure, { withinMs, what: 'an error' });
     },
     unsubscribe() {
       subscription.unsubscribe();
@@ -133,90 +132,8 @@ function follow<T>(states$: Observable<PrefixState<T>>): Followed<T> {
   return followed;
 }
 
-/** etcd through its HTTP gateway: nothing under test has a part in it. Without authentication. */
-export interface Store {
-  put(key: string | Uint8Array, value?: string): Promise<number>;
-  delete(key: string): Promise<number>;
-  /** All in one transaction; `undefined` deletes. Gives the revision. */
-  write(entries: Iterable<readonly [string | Uint8Array, string | undefined]>): Promise<number>;
-  /** Each entry in a revision of its own, many at once. Gives the last revision. */
-  putEach(entries: Iterable<readonly [string, string]>): Promise<number>;
-  revision(): Promise<number>;
-  compact(revision: number): Promise<void>;
-  /** The entries under a prefix, at a revision or now. */
-  range(prefix: string, revision?: number): Promise<Record<string, string>>;
-}
-
-/** @source https://etcd.io/docs/v3.5/dev-guide/api_grpc_gateway/ */
-export function store(clientUrl: string): Store {
-  interface Answer {
-    readonly header: { readonly revision: string };
-    readonly kvs?: readonly { readonly key: string; readonly value?: string }[];
-  }
-  const post = async (path: string, body: object): Promise<Answer> => {
-    const answer = await fetch(`${clientUrl}/v3/kv/${path}`, {
-      method: 'POST',
-      body: JSON.stringify(body),
-      signal: AbortSignal.timeout(15_000),
-    });
-    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
-    return (await answer.json()) as Answer;
-  };
-  const self: Store = {
-    put: (key, value = '1') => self.write([[key, value]]),
-    delete: (key) => self.write([[key, undefined]]),
-    async write(entries) {
-      const success = Array.from(entries, ([key, value]) =>
-        value === undefined
-          ? { request_delete_range: { key: base64(key) } }
-          : { request_put: { key: base64(key), value: base64(value) } },
-      );
-      return Number((await post('txn', { success })).header.revision);
-    },
-    async putEach(entries) {
-      // Through grpc: ten times as fast as the gateway.
-      const client = new Etcd3({ hosts: clientUrl });
-      const left = [...entries].reverse();
-      let highest = 0;
-      const work = async (): Promise<void> => {
-        for (let entry = left.pop(); entry !== undefined; entry = left.pop()) {
-          const { header } = await client.put(entry[0]).value(entry[1]);
-          highest = Math.max(highest, Number(header.revision));
-        }
-      };
-      await Promise.all(Array.from({ length: 64 }, work)).finally(() => {
-        client.close();
-      });
-      return highest;
-    },
-    async revision() {
-      return Number((await post('range', { key: base64('\0'), count_only: true })).header.revision);
-    },
-    async compact(revision) {
-      await post('compaction', { revision: String(revision), physical: true });
-    },
-    async range(prefix, revision = 0) {
-      const key = Buffer.from(prefix);
-      const end = Buffer.from(key);
-      end[end.length - 1] = (end.at(-1) as number) + 1;
-      const { kvs = [] } = await post('range', {
-        key: base64(key),
-        range_end: base64(end),
-        revision: String(revision),
-      });
-      const text = (base64Text = ''): string => Buffer.from(base64Text, 'base64').toString();
-      return Object.fromEntries(kvs.map((kv) => [text(kv.key), text(kv.value)]));
-    },
-  };
-  return self;
-}
-
-function base64(text: string | Uint8Array): string {
-  return Buffer.from(text as string).toString('base64');
-}
-
 /** Each snapshot is what etcd held at its revision, and revisions rise. For histories that are still there. */
-export async function expectTrue(followed: Followed<string>, prefix: string, etcd: Store): Promise<void> {
+export async function expectTrue(followed: Followed<string>, prefix: string, etcd: Gateway): Promise<void> {
   let before = 0;
   for (const snapshot of followed.snapshots) {
     expect(snapshot.revision).toBeGreaterThan(before);

@@ -1,11 +1,11 @@
-import { VirtualTimeScheduler } from 'rxjs';
 import { expect, test } from 'vitest';
 import { keepAliveStream } from '../../src/etcd/keepalive-stream.ts';
 import type { EtcdFault } from '../../src/etcd/faults.ts';
 import type { Renewal } from '../../src/etcd/member.ts';
+import { VirtualTime } from '../support/virtual-time.ts';
 import { fakeDuplex, type FakeDuplex } from './fakes.ts';
 
-function streamOf(scheduler: VirtualTimeScheduler) {
+function streamOf(scheduler: VirtualTime) {
   const opened: FakeDuplex[] = [];
   const faults: EtcdFault[] = [];
   const keepAlive$ = keepAliveStream({
@@ -28,7 +28,7 @@ const DAY_MS = 86_400_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 test('a lease of several months sets no timer longer than there are, which would run at once, over and over', () => {
-  const scheduler = new VirtualTimeScheduler();
+  const scheduler = new VirtualTime();
   const delays: number[] = [];
   const schedule = scheduler.schedule.bind(scheduler);
   scheduler.schedule = (work, delay = 0, state) => {
@@ -38,24 +38,21 @@ test('a lease of several months sets no timer longer than there are, which would
   const { keepAlive$, opened } = streamOf(scheduler);
   const ttlSeconds = 300 * 86_400;
   const subscription = keepAlive$('7', ttlSeconds, (ttlSeconds * 1000) / 3).subscribe();
-  scheduler.maxFrames = 99 * DAY_MS;
-  scheduler.flush();
+  scheduler.runTo(99 * DAY_MS);
   expect(opened[0]?.written).toEqual([]);
-  scheduler.maxFrames = 101 * DAY_MS;
-  scheduler.flush();
+  scheduler.runTo(101 * DAY_MS);
   expect(opened[0]?.written).toEqual([{ ID: '7' }]);
   expect(Math.max(...delays)).toBeLessThanOrEqual(LONGEST_TIMER_MS);
   subscription.unsubscribe();
 });
 
 test('a renewal is answered to the lease it is of; a lease that is gone ends alone', () => {
-  const scheduler = new VirtualTimeScheduler();
+  const scheduler = new VirtualTime();
   const { keepAlive$, opened, faults } = streamOf(scheduler);
   const seen: (Renewal | EtcdFault)[] = [];
   const a = keepAlive$('1', 9, 0).subscribe({ next: (r) => seen.push(r), error: (e: EtcdFault) => seen.push(e) });
   const b = keepAlive$('2', 9, 0).subscribe({ next: (r) => seen.push(r), error: (e: EtcdFault) => seen.push(e) });
-  scheduler.maxFrames = 1;
-  scheduler.flush();
+  scheduler.runTo(1);
   expect(opened).toHaveLength(1);
   opened[0]?.data({ ID: '2', TTL: 9 });
   opened[0]?.data({ ID: '1', TTL: 0 });
@@ -68,7 +65,7 @@ test('a renewal is answered to the lease it is of; a lease that is gone ends alo
 });
 
 test('a stream that is lost fails each lease once, and the next lease opens another', () => {
-  const scheduler = new VirtualTimeScheduler();
+  const scheduler = new VirtualTime();
   const { keepAlive$, opened, faults } = streamOf(scheduler);
   const errors: unknown[] = [];
   for (const id of ['1', '2']) keepAlive$(id, 9, 0).subscribe({ error: (error: unknown) => errors.push(error) });
@@ -80,12 +77,11 @@ test('a stream that is lost fails each lease once, and the next lease opens anot
 });
 
 test('a member that answers no renewal is given up in time to renew at another one; a late answer clears it', () => {
-  const scheduler = new VirtualTimeScheduler();
+  const scheduler = new VirtualTime();
   const { keepAlive$, opened, faults } = streamOf(scheduler);
   keepAlive$('1', 10, 0).subscribe({ error: () => undefined });
   const until = (ms: number): void => {
-    scheduler.maxFrames = ms;
-    scheduler.flush();
+    scheduler.runTo(ms);
   };
   until(1);
   opened[0]?.data({ ID: '1', TTL: 10 });
@@ -103,7 +99,7 @@ test('a member that answers no renewal is given up in time to renew at another o
 });
 
 test('a clock that is set back stops no renewal', () => {
-  const scheduler = new VirtualTimeScheduler();
+  const scheduler = new VirtualTime();
   let setBackMs = 0;
   scheduler.now = () => scheduler.frame - setBackMs;
   const { keepAlive$, opened } = streamOf(scheduler);
@@ -111,8 +107,7 @@ test('a clock that is set back stops no renewal', () => {
   for (const id of ['1', '2']) keepAlive$(id, 9, 0).subscribe((renewal) => renewals.push(renewal));
   for (let second = 1; second <= 60; second++) {
     if (second === 20) setBackMs = 3_600_000;
-    scheduler.maxFrames = second * 1000;
-    scheduler.flush();
+    scheduler.runTo(second * 1000);
     for (const request of opened[0]?.written.splice(0) ?? []) opened[0]?.data({ ...request, TTL: 9 });
   }
   expect(renewals.length).toBeGreaterThanOrEqual(38);
@@ -120,12 +115,10 @@ test('a clock that is set back stops no renewal', () => {
 });
 
 test('an answer to a renewal from before the lease was taken up again is not taken for one to a later renewal', () => {
-  const scheduler = new VirtualTimeScheduler();
+  const scheduler = new VirtualTime();
   const { keepAlive$, opened } = streamOf(scheduler);
   const until = (ms: number): void => {
-    scheduler.maxFrames = ms;
-    scheduler.flush();
-    scheduler.frame = ms;
+    scheduler.runTo(ms);
   };
   const renewals: Renewal[] = [];
   keepAlive$('other', 900, 300_000).subscribe();
@@ -141,13 +134,12 @@ test('an answer to a renewal from before the lease was taken up again is not tak
 });
 
 test('answers that come late, but come, are not silence', () => {
-  const scheduler = new VirtualTimeScheduler();
+  const scheduler = new VirtualTime();
   const { keepAlive$, opened, faults } = streamOf(scheduler);
   for (let id = 0; id < 100; id++) keepAlive$(String(id), 9, id * 30).subscribe({ error: () => undefined });
   // One renewal every 30 ms, and after a while one answer every 36 ms.
   for (let atMs = 1; atMs < 60_000; atMs++) {
-    scheduler.maxFrames = atMs;
-    scheduler.flush();
+    scheduler.runTo(atMs);
     if (atMs % (atMs < 10_000 ? 30 : 36) !== 0) continue;
     const request = opened[0]?.written.shift();
     if (request !== undefined) opened[0]?.data({ ...request, TTL: 9 });
@@ -156,7 +148,7 @@ test('answers that come late, but come, are not silence', () => {
 });
 
 test('a process stopped while it suspects silence reads what came first', () => {
-  const scheduler = new VirtualTimeScheduler();
+  const scheduler = new VirtualTime();
   let stoppedMs = 0;
   scheduler.now = () => scheduler.frame + stoppedMs;
   const faults: EtcdFault[] = [];
@@ -170,8 +162,7 @@ test('a process stopped while it suspects silence reads what came first', () => 
     random: () => 0,
   })('1', 10, 0).subscribe({ error: () => undefined });
   const until = (ms: number): void => {
-    scheduler.maxFrames = ms;
-    scheduler.flush();
+    scheduler.runTo(ms);
   };
   until(3300);
   stoppedMs = 10_000;

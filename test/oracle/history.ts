@@ -1,4 +1,8 @@
-import type { Write } from './gateway.ts';
+/** One write of a transaction; without a value, a deletion. */
+export interface Write {
+  readonly key: string;
+  readonly value: string | undefined;
+}
 
 /**
  * What etcd held at every revision, in every history it had: a wiped or restored server begins another
@@ -49,7 +53,7 @@ export class History {
     while (cursor.revision < revision) {
       cursor.revision += 1;
       for (const write of writes.get(cursor.revision) ?? []) {
-        if (write.type === 'put') cursor.state.set(write.key, write.value);
+        if (write.value !== undefined) cursor.state.set(write.key, write.value);
         else cursor.state.delete(write.key);
       }
     }

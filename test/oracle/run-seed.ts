@@ -3,9 +3,10 @@ import { Etcd3 } from 'etcd3';
 import { watchPrefixState$ } from '../../src/index.ts';
 import { startEtcd } from '../support/etcd-server.ts';
 import { eventually } from '../support/eventually.ts';
+import { gateway } from '../support/gateway.ts';
+import { seededRandom } from '../support/seeded-random.ts';
 import { startProxy } from '../support/tcp-proxy.ts';
-import { gateway, type Write } from './gateway.ts';
-import { History } from './history.ts';
+import { History, type Write } from './history.ts';
 import { oracleWatcher } from './watcher.ts';
 
 export interface SeedResult {
@@ -36,14 +37,16 @@ const KEYS = [
  * The seed decides the actions; how they meet the network is chance, so a failing seed may want several runs.
  */
 export async function runSeed(seed: number, actionCount = 14): Promise<SeedResult> {
-  const random = randomOf(seed);
+  const random = seededRandom(seed);
   const int = (below: number): number => Math.floor(random() * below);
   const pick = <T>(items: readonly T[]): T => items[int(items.length)] as T;
 
   const server = await startEtcd();
   const proxy = await startProxy(server.clientPort);
   const etcd = new Etcd3({ hosts: [proxy.url] });
-  const { write, revision, compact } = gateway(server.clientUrl);
+  const { revision, compact, ...store } = gateway(server.clientUrl);
+  const write = (writes: readonly Write[]): Promise<number> =>
+    store.write(writes.map(({ key, value }) => [key, value]));
   const history = new History();
   const actions: string[] = [];
   let backup: number | undefined;
@@ -56,7 +59,6 @@ export async function runSeed(seed: number, actionCount = 14): Promise<SeedResul
   ];
 
   const put = (size = 8): Write => ({
-    type: 'put',
     key: pick(KEYS),
     value: `${seed}-${history.era}-${history.revision}-${int(1e9)}`.padEnd(size, '.'),
   });
@@ -64,7 +66,7 @@ export async function runSeed(seed: number, actionCount = 14): Promise<SeedResul
     const present = history.keys();
     const writes = new Map<string, Write>();
     for (let i = int(5) + 1; i > 0; i--) {
-      const one: Write = random() < 0.3 && present.length > 0 ? { type: 'delete', key: pick(present) } : put();
+      const one = random() < 0.3 && present.length > 0 ? { key: pick(present), value: undefined } : put();
       writes.set(one.key, one);
     }
     return [...writes.values()];
@@ -203,8 +205,8 @@ export async function runSeed(seed: number, actionCount = 14): Promise<SeedResul
       if (random() < 0.5) await delay(int(250));
     }
     await commit([
-      { type: 'put', key: 'p/x/end', value: 'end' },
-      { type: 'put', key: 'q/end', value: 'end' },
+      { key: 'p/x/end', value: 'end' },
+      { key: 'q/end', value: 'end' },
     ]);
     const { era, revision: end } = history;
     for (const watcher of watchers) {
@@ -233,16 +235,4 @@ export async function runSeed(seed: number, actionCount = 14): Promise<SeedResul
     await proxy.stop();
     await server.stop();
   }
-}
-
-// mulberry32: a small generator whose whole state is the seed.
-function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
 }

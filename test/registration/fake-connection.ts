@@ -237,11 +237,4 @@ export function fakeEtcd(scheduler: SchedulerLike, latencyMs = 1): FakeEtcd {
   }
 }
 
-/** Numbers that look random and are the same each time. */
-export function seeded(seed = 1): () => number {
-  let state = seed;
-  return () => {
-    state = (state * 48_271) % 2_147_483_647;
-    return state / 2_147_483_647;
-  };
-}
+export { seededRandom as seeded } from '../support/seeded-random.ts';

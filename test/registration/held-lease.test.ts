@@ -1,27 +1,22 @@
 import { beforeEach, expect, test } from 'vitest';
-import { Subject, VirtualTimeScheduler, map, type Subscription } from 'rxjs';
+import { Subject, map, type Subscription } from 'rxjs';
 import type { GrantedLease } from '../../src/etcd/member.ts';
 import { EtcdFault } from '../../src/etcd/faults.ts';
 import { heldLease$ } from '../../src/registration/lease.ts';
 import { Revocation } from '../../src/registration/revocation.ts';
 import type { LeaseState } from '../../src/registration/lease-state.ts';
+import { VirtualTime } from '../support/virtual-time.ts';
 import { fakeEtcd, seeded, type FakeEtcd } from './fake-connection.ts';
 
-let time: VirtualTimeScheduler;
+let time: VirtualTime;
 let etcd: FakeEtcd;
 let states: LeaseState[];
 
 beforeEach(() => {
-  time = new VirtualTimeScheduler(undefined, Infinity);
+  time = new VirtualTime();
   etcd = fakeEtcd(time);
   states = [];
 });
-
-function runTo(atMs: number): void {
-  time.maxFrames = atMs;
-  time.flush();
-  time.frame = atMs;
-}
 
 function hold(ttlSeconds = 9): Subscription {
   return started(ttlSeconds, seeded(), (lease) => states.push(lease));
@@ -42,7 +37,7 @@ const statuses = (): string[] =>
 test('granted, and renewed at a third of the TTL for ever', () => {
   hold();
   etcd.up();
-  runTo(90_000);
+  time.runTo(90_000);
   expect(statuses()).toEqual(['granting', 'granted']);
   const renewals = etcd.calls.filter((call) => call.startsWith('renew')).length;
   expect(renewals).toBeGreaterThanOrEqual(29);
@@ -58,7 +53,7 @@ test('first renewals are spread over a third of the TTL', () => {
   const perSecond: number[] = [];
   for (let second = 1; second <= 3; second++) {
     const before = etcd.calls.length;
-    runTo(second * 1000 + 10);
+    time.runTo(second * 1000 + 10);
     perSecond.push(etcd.calls.slice(before).filter((call) => call.startsWith('renew')).length);
   }
   for (const count of perSecond) expect(count).toBeGreaterThan(70);
@@ -67,27 +62,27 @@ test('first renewals are spread over a third of the TTL', () => {
 test('frozen: in doubt two thirds of a TTL after the last answered renewal was sent, and no loss is claimed', () => {
   hold();
   etcd.up();
-  runTo(10_000);
+  time.runTo(10_000);
   etcd.frozen = true;
-  runTo(20_000);
+  time.runTo(20_000);
   const suspended = states.at(-1);
   expect(suspended).toMatchObject({ status: 'suspended' });
   if (suspended?.status !== 'suspended') return;
   expect(suspended.sinceMs).toBeCloseTo(suspended.expiresAtMs - 3000, 0);
-  runTo(100_000);
+  time.runTo(100_000);
   expect(statuses()).toEqual(['granting', 'granted', 'suspended']);
 });
 
 test('back before it expired: the same lease, verified by a renewal first', () => {
   hold();
   etcd.up();
-  runTo(5000);
+  time.runTo(5000);
   etcd.down();
   expect(states.at(-1)?.status).toBe('suspended');
-  runTo(8000);
+  time.runTo(8000);
   etcd.up();
   expect(states.at(-1)?.status).toBe('suspended');
-  runTo(8010);
+  time.runTo(8010);
   expect(states.at(-1)?.status).toBe('granted');
   expect(etcd.leases.size).toBe(1);
   expect(etcd.calls.filter((call) => call.startsWith('grant')).length).toBe(1);
@@ -96,14 +91,14 @@ test('back before it expired: the same lease, verified by a renewal first', () =
 test('away for longer than the TTL: lost only when etcd says so, then another lease', () => {
   hold();
   etcd.up();
-  runTo(5000);
+  time.runTo(5000);
   const [old] = [...etcd.leases.keys()];
   etcd.down();
   etcd.expire(old as string);
-  runTo(60_000);
+  time.runTo(60_000);
   expect(states.at(-1)?.status).toBe('suspended');
   etcd.up();
-  runTo(61_000);
+  time.runTo(61_000);
   expect(statuses()).toEqual(['granting', 'granted', 'suspended', 'lost', 'granting', 'granted']);
   expect([...etcd.leases.keys()]).not.toContain(old);
 });
@@ -112,12 +107,12 @@ test('an answer to a renewal sent longer than a TTL ago proves nothing', () => {
   // As when this process was suspended with the answer in its buffers.
   hold();
   etcd.up();
-  runTo(1000);
+  time.runTo(1000);
   etcd.answersAgeMs = 20_000;
-  runTo(30_000);
+  time.runTo(30_000);
   expect(statuses()).toEqual(['granting', 'granted', 'suspended']);
   etcd.answersAgeMs = 0;
-  runTo(40_000);
+  time.runTo(40_000);
   expect(statuses()).toEqual(['granting', 'granted', 'suspended', 'granted']);
 });
 
@@ -125,11 +120,11 @@ test('the answer to the grant is lost: the same id is asked for again, so there 
   hold();
   etcd.up();
   etcd.mute = true;
-  runTo(10);
+  time.runTo(10);
   expect(etcd.leases.size).toBe(1);
   etcd.down();
   etcd.up();
-  runTo(2000);
+  time.runTo(2000);
   expect(states.at(-1)?.status).toBe('granted');
   expect(etcd.leases.size).toBe(1);
 });
@@ -138,7 +133,7 @@ test('failed grants are retried for ever with growing, bounded delays', () => {
   etcd.grantFaults.push(...Array.from({ length: 20 }, () => new EtcdFault('busy', 'too many requests')));
   hold();
   etcd.up();
-  runTo(120_000);
+  time.runTo(120_000);
   const attempts = states.flatMap((state) => (state.status === 'granting' ? [state.attempt] : []));
   expect(Math.max(...attempts)).toBe(20);
   expect(states.at(-1)?.status).toBe('granted');
@@ -149,17 +144,17 @@ test('what retrying cannot cure is an error', () => {
   let error: unknown;
   started(9, seeded(), undefined, (cause) => (error = cause));
   etcd.up();
-  runTo(100);
+  time.runTo(100);
   expect(error).toMatchObject({ name: 'RxEtcdError', code: 'invalid-request' });
 });
 
 test('unsubscribed while the grant is under way: revoked after its answer, and the connection let go', () => {
   const held = hold();
   etcd.up();
-  runTo(0.5);
+  time.runTo(0.5);
   held.unsubscribe();
   expect(etcd.users).toBeGreaterThan(0);
-  runTo(10_000);
+  time.runTo(10_000);
   expect(etcd.calls.map((call) => call.split(' ')[0])).toEqual(['grant', 'revoke']);
   expect(etcd.leases.size).toBe(0);
   expect(etcd.users).toBe(0);
@@ -169,7 +164,7 @@ test('unsubscribed before anything was sent: nothing is sent', () => {
   const held = hold();
   held.unsubscribe();
   etcd.up();
-  runTo(60_000);
+  time.runTo(60_000);
   expect(etcd.calls).toEqual([]);
   expect(etcd.users).toBe(0);
 });
@@ -177,21 +172,21 @@ test('unsubscribed before anything was sent: nothing is sent', () => {
 test('unsubscribed while etcd is away: revoked when it is back, given up when the TTL has ended the lease', () => {
   const first = hold();
   etcd.up();
-  runTo(1000);
+  time.runTo(1000);
   etcd.down();
   first.unsubscribe();
-  runTo(5000);
+  time.runTo(5000);
   etcd.up();
-  runTo(5100);
+  time.runTo(5100);
   expect(etcd.leases.size).toBe(0);
   expect(etcd.users).toBe(0);
 
   const second = hold();
-  runTo(6000);
+  time.runTo(6000);
   etcd.down();
   second.unsubscribe();
   expect(etcd.users).toBeGreaterThan(0);
-  runTo(15_001);
+  time.runTo(15_001);
   expect(etcd.users).toBe(0);
 });
 
@@ -213,11 +208,11 @@ test('a revocation tells whether etcd confirmed it', () => {
   };
   etcd.up();
   revoke('1');
-  runTo(100);
+  time.runTo(100);
   expect(told).toEqual([true]);
   etcd.down();
   revoke('2');
-  runTo(20_000);
+  time.runTo(20_000);
   expect(told).toEqual([true, false]);
   expect(etcd.users).toBe(0);
 });
@@ -228,15 +223,15 @@ test('a thousand leases lost together do not come back in the same instant', () 
     started(9, random);
   }
   etcd.up();
-  runTo(1000);
+  time.runTo(1000);
   etcd.down();
   for (const leaseId of [...etcd.leases.keys()]) etcd.expire(leaseId);
-  runTo(2000);
+  time.runTo(2000);
   etcd.up();
   const perSlot: number[] = [];
   for (let slot = 1; slot <= 12; slot++) {
     const before = etcd.calls.length;
-    runTo(2000 + slot * 50);
+    time.runTo(2000 + slot * 50);
     perSlot.push(etcd.calls.slice(before).filter((call) => call.startsWith('grant')).length);
   }
   expect(perSlot.reduce((sum, count) => sum + count, 0)).toBe(1000);
@@ -274,7 +269,7 @@ test('a member that was frozen grants too late what another one has granted sinc
   grants[0]?.error(new EtcdFault('lease-exists', 'lease already exists'));
   expect(states.at(-1)?.status).toBe('granted');
   held.unsubscribe();
-  runTo(10_000);
+  time.runTo(10_000);
   expect(etcd.calls.filter((call) => call.startsWith('revoke'))).toHaveLength(1);
 });
 
@@ -286,10 +281,10 @@ test('an earlier grant is answered while a later one is under way: a revoke wait
   etcd.up();
   grants[0]?.next({ leaseId: grants[0].askedId, ttlSeconds: 9 });
   held.unsubscribe();
-  runTo(1000);
+  time.runTo(1000);
   expect(etcd.calls).toEqual([]);
   grants[1]?.error(new EtcdFault('lease-exists', 'lease already exists'));
-  runTo(2000);
+  time.runTo(2000);
   expect(etcd.calls.map((call) => call.split(' ')[0])).toEqual(['revoke']);
 });
 
@@ -303,7 +298,7 @@ test('the clock is set back by an hour while the grant is under way: doubted in 
   setBackMs = 3_600_000;
   grants[0]?.next({ leaseId: grants[0].askedId, ttlSeconds: 9 });
   expect(statuses()).toEqual(['granting', 'granted']);
-  runTo(6001);
+  time.runTo(6001);
   expect(statuses()).toEqual(['granting', 'granted', 'suspended']);
 });
 
@@ -315,6 +310,6 @@ test('the clock is set back by an hour while the grant is under way: the first r
   etcd.up();
   setBackMs = 3_600_000;
   grants[0]?.next({ leaseId: grants[0].askedId, ttlSeconds: 9 });
-  runTo(3010);
+  time.runTo(3010);
   expect(etcd.calls.map((call) => call.split(' ')[0])).toContain('renew');
 });

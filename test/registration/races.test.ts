@@ -1,19 +1,11 @@
 import { expect, test } from 'vitest';
-import {
-  type Observable,
-  BehaviorSubject,
-  Subject,
-  Subscription,
-  VirtualTimeScheduler,
-  map,
-  merge,
-  throwError,
-} from 'rxjs';
+import { type Observable, BehaviorSubject, Subject, Subscription, map, merge, throwError } from 'rxjs';
 import { text } from '../../src/codecs/text.ts';
 import { EtcdFault } from '../../src/etcd/faults.ts';
 import type { Connection, Member } from '../../src/etcd/member.ts';
 import type { RegistrationState } from '../../src/registration/registration-state.ts';
 import { registration$, type RegistrationOptions } from '../../src/registration/registration.ts';
+import { VirtualTime } from '../support/virtual-time.ts';
 import { fakeEtcd, seeded, type FakeEtcd } from './fake-connection.ts';
 
 interface World {
@@ -31,7 +23,7 @@ function world(
     names = ['a'],
     worse = (member: Member): Partial<Member> => member,
     latencyMs = 1,
-    time = new VirtualTimeScheduler(undefined, Infinity),
+    time = new VirtualTime(),
     etcd = fakeEtcd(time, latencyMs),
   } = {},
 ): World {
@@ -46,9 +38,7 @@ function world(
     error: undefined,
     subscription: new Subscription(),
     advance: (ms) => {
-      time.maxFrames = time.frame + ms;
-      time.flush();
-      time.frame = time.maxFrames;
+      time.advance(ms);
     },
   };
   created.subscription.add(
@@ -158,7 +148,7 @@ test('the answer to a grant took a good part of the TTL: renewed a third of the 
 });
 
 test('let go after the watch was lost twice in short order, with a write in between: no timer is left', () => {
-  const time = new VirtualTimeScheduler(undefined, Infinity);
+  const time = new VirtualTime();
   const timers: Subscription[] = [];
   const schedule = time.schedule.bind(time);
   time.schedule = (work, delay, state) => {

@@ -1,16 +1,17 @@
 import { beforeEach, expect, test } from 'vitest';
 import fc from 'fast-check';
-import { BehaviorSubject, VirtualTimeScheduler } from 'rxjs';
+import { BehaviorSubject } from 'rxjs';
 import { text } from '../../src/codecs/text.ts';
 import type { ConflictPolicy } from '../../src/registration/reconcile.ts';
 import type { RegistrationState } from '../../src/registration/registration-state.ts';
 import { registration$, type RegistrationOptions } from '../../src/registration/registration.ts';
+import { VirtualTime } from '../support/virtual-time.ts';
 import { fakeEtcd, seeded, type FakeEtcd } from './fake-connection.ts';
 
 const TTL_MS = 6000;
 
 interface World {
-  readonly time: VirtualTimeScheduler;
+  readonly time: VirtualTime;
   readonly etcd: FakeEtcd;
   readonly value: BehaviorSubject<string>;
   readonly ready: BehaviorSubject<boolean>;
@@ -22,7 +23,7 @@ interface World {
 }
 
 function world(more: Partial<RegistrationOptions<string>> = {}, names: readonly string[] = ['a']): World {
-  const time = new VirtualTimeScheduler(undefined, Infinity);
+  const time = new VirtualTime();
   const etcd = fakeEtcd(time);
   const value = new BehaviorSubject('0');
   const ready = new BehaviorSubject(true);
@@ -39,9 +40,7 @@ function world(more: Partial<RegistrationOptions<string>> = {}, names: readonly 
       subscription.unsubscribe();
     },
     advance: (ms) => {
-      time.maxFrames = time.frame + ms;
-      time.flush();
-      time.frame = time.maxFrames;
+      time.advance(ms);
     },
   };
   const subscription = registration$<string>({

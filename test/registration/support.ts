@@ -7,6 +7,7 @@ import type { Observable, Subscription } from 'rxjs';
 import type { RegistrationState } from '../../src/registration/registration-state.ts';
 import { type EtcdOptions, type EtcdServer, startEtcd } from '../support/etcd-server.ts';
 import { eventually } from '../support/eventually.ts';
+import { record as recordAll } from '../support/record.ts';
 import { startProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 
 type Status = RegistrationState['status'];
@@ -31,41 +32,28 @@ export interface Recording<T = string> {
 }
 
 export function record<T = string>(source$: Observable<RegistrationState<T>>): Recording<T> {
-  const states: RegistrationState<T>[] = [];
-  let completed = false;
-  let error: unknown;
-  const subscription = source$.subscribe({
-    next: (state) => states.push(state),
-    error: (cause: unknown) => (error = cause),
-    complete: () => (completed = true),
-  });
+  const recording = recordAll(source$);
   return {
-    states,
-    subscription,
+    states: recording.values,
+    subscription: recording.subscription,
     get statuses() {
-      return states.map(({ status }) => status);
+      return recording.values.map(({ status }) => status);
     },
     get last() {
-      return states.at(-1);
+      return recording.last;
     },
     get completed() {
-      return completed;
+      return recording.completed;
     },
     get error() {
-      return error;
+      return recording.error;
     },
-    mark: () => states.length,
-    async reaches(status, passes = () => true, withinMs = 15_000) {
-      const found = await eventually(
-        () => {
-          if (error !== undefined) throw error as Error;
-          const last = states.at(-1);
-          if (last?.status === status && passes(last as StateOf<typeof status, T>)) return last;
-          throw new Error(`so far: ${states.map((state) => state.status).join(', ')}`);
-        },
-        { withinMs, what: `status ${status}` },
+    mark: () => recording.values.length,
+    reaches<S extends Status>(status: S, passes: (state: StateOf<S, T>) => boolean = () => true, withinMs = 15_000) {
+      return recording.reaches(
+        (state): state is StateOf<S, T> => state.status === status && passes(state as StateOf<S, T>),
+        { withinMs, what: `status ${status}`, show: (state) => state.status },
       );
-      return found as StateOf<typeof status, T>;
     },
   };
 }

@@ -1,6 +1,7 @@
 import { BehaviorSubject, type Observable, type OperatorFunction } from 'rxjs';
-import { mix } from '../../src/selection/hash.ts';
 import type { Selector } from '../../src/selection/selector.ts';
+
+export { seededRandom } from '../support/seeded-random.ts';
 
 export const hostsOf = (...keys: string[]): ReadonlyMap<string, string> =>
   new Map(keys.map((key) => [key, `host ${key}`]));
@@ -8,12 +9,6 @@ export const hostsOf = (...keys: string[]): ReadonlyMap<string, string> =>
 /** `count` keys in ascending order. */
 export const keysOf = (count: number): string[] =>
   Array.from({ length: count }, (_, i) => `k${String(i).padStart(4, '0')}`);
-
-/** Numbers in [0, 1) that are the same in every run. */
-export function seededRandom(seed: number): () => number {
-  let state = mix(seed);
-  return () => mix((state += 0x9e3779b9)) / 2 ** 32;
-}
 
 /** The selector of the moment over a membership that a test changes. */
 export function selecting<T, S extends Selector<T>>(

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { Snapshot } from '../../src/discovery/snapshot.ts';
 import { holdRemovals } from '../../src/steadiness/hold-removals.ts';
 import { live, marbles, pending, plain, shown, snapshot, stale } from '../support/marbles.ts';
+import { VirtualTime } from '../support/virtual-time.ts';
 
 describe('holdRemovals', () => {
   it('shows a removal only after it has lasted, and none that came back before', () => {
@@ -115,7 +116,7 @@ describe('holdRemovals', () => {
     });
     fc.assert(
       fc.property(fc.array(step, { minLength: 1, maxLength: 12 }), (steps) => {
-        const scheduler = new VirtualTimeScheduler();
+        const scheduler = new VirtualTime();
         const source = new Subject<Snapshot<string>>();
         let seen: string[] = [];
         source.pipe(holdRemovals(6, { scheduler })).subscribe((hosts) => (seen = [...hosts.keys()]));
@@ -125,9 +126,7 @@ describe('holdRemovals', () => {
         for (const { afterMs, keys } of [...steps, { afterMs: 20, keys: [] }]) {
           for (const until = nowMs + afterMs; nowMs < until;) {
             nowMs += 1;
-            scheduler.maxFrames = nowMs;
-            scheduler.flush();
-            scheduler.frame = nowMs;
+            scheduler.runTo(nowMs);
             for (const key of present) lastSeenMs.set(key, nowMs);
             const expected = [...lastSeenMs].filter(([, atMs]) => nowMs - atMs < 6).map(([key]) => key);
             expect(seen).toEqual(expected.sort());

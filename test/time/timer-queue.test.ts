@@ -1,18 +1,15 @@
 import { beforeEach, expect, test } from 'vitest';
-import { VirtualTimeScheduler, type SchedulerAction, type Subscription } from 'rxjs';
+import type { SchedulerAction, Subscription } from 'rxjs';
 import { TimerQueue, timerQueueOf, type QueuedTimer } from '../../src/time/timer-queue.ts';
+import { VirtualTime } from '../support/virtual-time.ts';
 
 // Node runs a timer with a longer delay at once.
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** Virtual time that knows its timers. */
-class Timers extends VirtualTimeScheduler {
+class Timers extends VirtualTime {
   readonly delays: number[] = [];
   readonly #set: Subscription[] = [];
-
-  constructor() {
-    super(undefined, Infinity);
-  }
 
   override schedule<T>(work: (this: SchedulerAction<T>, state?: T) => void, delay = 0, state?: T): Subscription {
     this.delays.push(delay);
@@ -47,12 +44,6 @@ function timer(name: string, onRing: () => void = () => undefined): QueuedTimer 
   };
 }
 
-function runTo(atMs: number): void {
-  time.maxFrames = atMs;
-  time.flush();
-  time.frame = atMs;
-}
-
 test('timers fire once, each at its time, however they were set', () => {
   for (const [name, delayMs] of [
     ['c', 30],
@@ -63,7 +54,7 @@ test('timers fire once, each at its time, however they were set', () => {
     ['past', -5],
   ] as const)
     clock.set(timer(name), delayMs);
-  runTo(1000);
+  time.runTo(1000);
   expect(fired).toEqual([
     ['at once', 0],
     ['past', 0],
@@ -81,7 +72,7 @@ test('one timer for all of them, and none when the last was cancelled or has fir
   for (const each of timers) clock.cancel(each);
   expect(time.running).toBe(0);
   clock.set(timer('last'), 10);
-  runTo(2000);
+  time.runTo(2000);
   expect(fired).toEqual([['last', 10]]);
   expect(time.running).toBe(0);
 });
@@ -94,7 +85,7 @@ test('cancelled, it does not fire; set anew, it fires at its new time alone', ()
   clock.set(later, 80);
   clock.set(earlier, 20);
   expect([cancelled.dueMs, later.dueMs, earlier.dueMs]).toEqual([undefined, 80, 20]);
-  runTo(1000);
+  time.runTo(1000);
   expect(fired).toEqual([
     ['earlier', 20],
     ['later', 80],
@@ -111,7 +102,7 @@ test('one cancelled by another that fires at the same time does not fire', () =>
     10,
   );
   clock.set(second, 10);
-  runTo(1000);
+  time.runTo(1000);
   expect(fired).toEqual([['first', 10]]);
   expect(time.running).toBe(0);
 });
@@ -124,7 +115,7 @@ test('one that sets itself, or one that was to fire with it, has it fire another
   });
   clock.set(first, 10);
   clock.set(second, 10);
-  runTo(1000);
+  time.runTo(1000);
   expect(fired).toEqual([
     ['first', 10],
     ['second', 11],
@@ -148,7 +139,7 @@ test('one that throws neither keeps the others from firing nor fires again', asy
   );
   clock.set(timer('after'), 10);
   clock.set(timer('later'), 20);
-  runTo(1000);
+  time.runTo(1000);
   expect(fired.map(([name]) => name)).toEqual(['before', 'throws', 'after', 'later']);
   expect(await reported).toBe(mistake);
   config.onUnhandledError = null;
@@ -162,7 +153,7 @@ test('those that may be late fire together, none too early and none later than i
     due.set(String(index), delayMs);
     clock.set(timer(String(index)), delayMs, 200);
   }
-  runTo(10_000);
+  time.runTo(10_000);
   expect(fired).toHaveLength(200);
   for (const [name, atMs] of fired) {
     expect(atMs).toBeGreaterThanOrEqual(due.get(name) ?? NaN);
@@ -177,7 +168,7 @@ test('a clock of fractions, whose timers run a little early: none fires before i
   early.set(one, 10.3);
   expect(one.dueMs).toBe(10);
   for (let atMs = 0; atMs < 20; atMs++) {
-    runTo(atMs);
+    time.runTo(atMs);
     if (atMs - 0.4 < 9.9) expect(fired).toEqual([]);
   }
   expect(fired).toHaveLength(1);
@@ -186,9 +177,9 @@ test('a clock of fractions, whose timers run a little early: none fires before i
 test('a delay of months sets no timer longer than there are, and the timer fires at its end', () => {
   const months = 100 * 86_400_000;
   clock.set(timer('rare'), months);
-  runTo(months - 1);
+  time.runTo(months - 1);
   expect(fired).toEqual([]);
-  runTo(months);
+  time.runTo(months);
   expect(fired).toEqual([['rare', months]]);
   expect(Math.max(...time.delays)).toBeLessThanOrEqual(LONGEST_TIMER_MS);
 });
@@ -203,7 +194,7 @@ test('one that sets itself again each time it fires needs one timer for each fir
     clock.set(one, 100);
   });
   clock.set(one, 100);
-  runTo(1000);
+  time.runTo(1000);
   expect(fired).toHaveLength(10);
   expect(time.delays).toHaveLength(11);
   clock.cancel(one);
@@ -221,7 +212,7 @@ test('two at one time, of which one sets itself and the other cancels that: no t
     }),
     10,
   );
-  runTo(10);
+  time.runTo(10);
   expect(time.running).toBe(0);
 });
 
@@ -229,10 +220,10 @@ test('a clock that starts over, as the one of fake timers in a test does, delays
   let startedMs = 0;
   const restarting = new TimerQueue(time, () => time.frame - startedMs);
   restarting.set(timer('before'), 60_000);
-  runTo(60_000);
+  time.runTo(60_000);
   startedMs = 60_000;
   restarting.set(timer('after'), 10);
-  runTo(60_010);
+  time.runTo(60_010);
   expect(fired).toEqual([
     ['before', 60_000],
     ['after', 60_010],
