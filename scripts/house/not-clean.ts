@@ -9,11 +9,13 @@ export const notClean: readonly string[] = [
   'src/selection/',
   'src/sorted-tree/',
   'src/steadiness/',
+  'src/testing/',
   'test/codecs/',
   'test/etcd/',
   'test/registration/',
   'test/selection/',
   'test/sorted-tree/',
   'test/steadiness/',
+  'test/testing/',
   'docs/guarantees.md',
 ];
