@@ -1,5 +1,6 @@
 // An etcd inside the process.
 export { MemoryEtcd, type MemoryEtcdOptions, type UntilOptions } from './memory-etcd.ts';
+export type { FailOptions, MemoryFaults } from './memory-faults.ts';
 export type {
   MemoryDump,
   MemoryEntry,

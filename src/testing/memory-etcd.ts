@@ -2,6 +2,7 @@ import { Etcd3, type IOptions } from 'etcd3';
 import { repeat } from 'rxjs';
 import { invalidArgument, reasonOf } from '../errors.ts';
 import { unrefTimer$ } from '../time/unref-timer.ts';
+import { MemoryFaults } from './memory-faults.ts';
 import { MemoryStore } from './memory-store.ts';
 import { CallHooks, type AnswerHook, type RequestHook, type SeenRequest } from './server/call-hooks.ts';
 import { manualClock, realClock } from './server/clock.ts';
@@ -57,6 +58,8 @@ export interface UntilOptions {
 export class MemoryEtcd implements AsyncDisposable {
   /** What etcd would hold: to read and to write without a client. */
   readonly store: MemoryStore;
+  /** What can go wrong. */
+  readonly faults: MemoryFaults;
   readonly #core: EtcdCore;
   readonly #members: readonly MemberServer[];
   readonly #hooks: CallHooks;
@@ -73,6 +76,7 @@ export class MemoryEtcd implements AsyncDisposable {
       members.push(new MemberServer(core, members, index, this.#hooks, isProxy));
     }
     this.#members = members;
+    this.faults = new MemoryFaults(core, members, this.#hooks);
     this.store = new MemoryStore(core, () => {
       for (const member of members) member.cut();
     });

@@ -105,10 +105,10 @@ export class ConnectionLine extends Duplex {
     const left = faults.resetAfterBytes;
     if (left !== undefined && left < piece.length) {
       faults.resetAfterBytes = undefined;
+      // Not done: nothing more is written to this connection.
       this.#socket.write(piece.subarray(0, left), () => {
         this.reset();
       });
-      done();
       return;
     }
     if (left !== undefined) faults.resetAfterBytes = left - piece.length;

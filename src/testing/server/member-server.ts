@@ -8,6 +8,7 @@ import { clusterService } from './cluster-service.ts';
 import { ConnectionLine, type LineFaults } from './connection-line.ts';
 import type { EtcdCore } from './core.ts';
 import { kvService } from './kv-service.ts';
+import { Leadership } from './leadership.ts';
 import { leaseService } from './lease-service.ts';
 import type { MemberView } from './member-view.ts';
 import { watchService } from './watch-service.ts';
@@ -21,6 +22,7 @@ export class MemberServer implements MemberView {
   readonly name: string;
   readonly members: readonly MemberServer[];
   readonly faults: LineFaults = { frozen: false, blackHole: false, delayMs: 0, resetAfterBytes: undefined };
+  readonly leadership: Leadership;
   readonly #grpc: Http2Server;
   readonly #http: HttpServer;
   readonly #lines = new Set<ConnectionLine>();
@@ -34,15 +36,20 @@ export class MemberServer implements MemberView {
     this.members = members;
     this.id = FIRST_MEMBER_ID + BigInt(index);
     this.name = `m${index}`;
+    const leadership = new Leadership(core.clock);
+    this.leadership = leadership;
+    const watch = watchService(this, isProxy);
+    const leases = leaseService(this);
     this.#grpc = createGrpcServer(
       {
         ...kvService(this),
-        ...leaseService(this),
+        ...leases,
+        LeaseKeepAlive: (call) => leadership.guard(call, leases.LeaseKeepAlive(call)),
         ...clusterService(this),
         ...authService(this),
-        Watch: watchService(this, isProxy),
+        Watch: (call) => leadership.guard(call, watch(call)),
       },
-      hooks.interceptorOf(index),
+      leadership.intercept(hooks.interceptorOf(index)),
     );
     this.#grpc.on('session', (session) => {
       this.#sessions.add(session);

@@ -43,13 +43,8 @@ export class WatchHub {
   }
 
   /** The watcher gets nothing before {@link HubWatcher.start}. */
-  add(
-    id: bigint,
-    request: WatchCreateRequest,
-    send: (answer: WatcherAnswer) => void,
-    onCompacted: () => void,
-  ): HubWatcher {
-    const watcher = new HubWatcher(id, request, this.#store, this.#clock, this, send, onCompacted);
+  add(id: bigint, request: WatchCreateRequest, send: (answer: WatcherAnswer) => void): HubWatcher {
+    const watcher = new HubWatcher(id, request, this.#store, this.#clock, this, send);
     this.#watchers.add(watcher);
     return watcher;
   }
@@ -89,7 +84,6 @@ export class HubWatcher implements Watcher {
   readonly #clock: ServerClock;
   readonly #hub: WatchHub;
   readonly #send: (answer: WatcherAnswer) => void;
-  readonly #onCompacted: () => void;
   #isStarted = false;
   #isOver = false;
   #cancelLag: (() => void) | undefined;
@@ -103,7 +97,6 @@ export class HubWatcher implements Watcher {
     clock: ServerClock,
     hub: WatchHub,
     send: (answer: WatcherAnswer) => void,
-    onCompacted: () => void,
   ) {
     this.id = id;
     this.range = rangeOf(request);
@@ -112,7 +105,6 @@ export class HubWatcher implements Watcher {
     this.#clock = clock;
     this.#hub = hub;
     this.#send = send;
-    this.#onCompacted = onCompacted;
     this.nextRevision = request.startRevision === 0 ? store.revision + 1 : request.startRevision;
   }
 
@@ -156,7 +148,6 @@ export class HubWatcher implements Watcher {
       if (this.nextRevision < this.#store.compactRevision) {
         const compactRevision = this.#store.compactRevision;
         this.cancel();
-        this.#onCompacted();
         this.#send({ revision: 0, watchId: this.id, canceled: true, compactRevision });
         return;
       }

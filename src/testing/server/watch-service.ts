@@ -55,14 +55,10 @@ export function watchService(member: MemberView, numbersWatches: boolean): CallH
         return;
       }
       const id = numbersWatches || request.watchId === 0n ? freeId() : request.watchId;
-      const watcher = hub.add(
-        id,
-        request,
-        (answer) => {
-          sendTo(call, request, answer);
-        },
-        () => watchers.delete(id),
-      );
+      // One that is canceled as compacted keeps its id until the client cancels it too, as in etcd.
+      const watcher = hub.add(id, request, (answer) => {
+        sendTo(call, request, answer);
+      });
       watchers.set(id, watcher);
       call.send({ header: headerOf(member), watchId: id, created: true });
       watcher.start();
