@@ -27,6 +27,7 @@ import {
   isClientClosed,
   endpointsOf,
   onClientClosed,
+  refuseMock,
   type EtcdClient,
   type Endpoint,
 } from './etcd3-client.ts';
@@ -94,6 +95,8 @@ function connectionOf(pool: object, scheduler: SchedulerLike, random: () => numb
   // A clock that is set back by an hour must not make one wait for it.
   const steadyNowMs = steadyClock(scheduler);
   const members$ = defer(() => {
+    // Mocked since it was resolved.
+    refuseMock(pool);
     const endpoints = shuffled(endpointsOf(pool), random);
     let attempt = 0;
     return defer(() => {
@@ -170,7 +173,7 @@ function openMember$({ pool, endpoint, auth, health, scheduler, random }: OpenMe
         () => scheduler.now(),
       ),
     ).pipe(
-      map(({ token }) => (auth.token = token)),
+      map(({ token }) => (auth.token = usableToken(token))),
       catchError((error: unknown) => {
         // As etcd's own client: credentials are not needed as long as authentication is off.
         if (toFault(error).message.includes('authentication is not enabled')) return of(undefined);
@@ -226,7 +229,8 @@ function ready$(client: GrpcClient, endpoint: Endpoint, scheduler: SchedulerLike
         subscriber.next();
         subscriber.complete();
       } else if (state === TRANSIENT_FAILURE || state === SHUTDOWN) {
-        subscriber.error(new EtcdFault('connection', `cannot connect to ${endpoint.host} (is etcd running there?)`));
+        const message = `cannot connect to ${endpoint.host} (is etcd running there?)`;
+        subscriber.error(new EtcdFault('connection', message, { code: 'unavailable' }));
       } else {
         channel.watchConnectivityState(state, Infinity, look);
       }
@@ -234,7 +238,12 @@ function ready$(client: GrpcClient, endpoint: Endpoint, scheduler: SchedulerLike
     look();
   });
   const tooLong$ = (): Observable<never> =>
-    throwError(() => new EtcdFault('connection', `no connection to ${endpoint.host} within ${CONNECT_TIMEOUT_MS} ms`));
+    throwError(
+      () =>
+        new EtcdFault('connection', `no connection to ${endpoint.host} within ${CONNECT_TIMEOUT_MS} ms`, {
+          code: 'unavailable',
+        }),
+    );
   return ready$.pipe(timeout({ first: CONNECT_TIMEOUT_MS, with: tooLong$, scheduler }));
 }
 
@@ -246,6 +255,14 @@ function onDisconnected(client: GrpcClient, callback: () => void): void {
   const channel = client.getChannel();
   if (channel.getConnectivityState(false) !== READY) callback();
   else channel.watchConnectivityState(READY, Infinity, callback);
+}
+
+/** The token, or a thrown fault: kept, one that no header can carry would fail every call, and never be asked for again. */
+function usableToken(token: unknown): string {
+  if (typeof token === 'string' && /^[\x21-\x7e]+$/.test(token)) return token;
+  throw new EtcdFault('connection', 'the member gave an auth token that no header can carry', {
+    code: 'invalid-answer',
+  });
 }
 
 function noCredentials(): EtcdFault {

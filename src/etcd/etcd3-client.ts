@@ -1,5 +1,5 @@
 import type { Etcd3, Namespace } from 'etcd3';
-import { RxEtcdError, invalidArgument } from '../errors.ts';
+import { RxEtcdError, callbackFailed, invalidArgument } from '../errors.ts';
 import { closingCredentials } from './closing-credentials.ts';
 import { EtcdFault } from './faults.ts';
 import type { CallOptions, GrpcClient, MethodDefinition } from './rpc.ts';
@@ -44,6 +44,8 @@ interface GrpcClientConstructor {
 }
 
 interface PoolInside {
+  /** What `client.mock()` was given. */
+  readonly mockImpl?: unknown;
   readonly hosts: readonly HostInside[];
   readonly options: {
     readonly auth?: { readonly username: string; readonly password: string };
@@ -69,7 +71,15 @@ export function clientParts(client: EtcdClient): ClientParts {
   if (host === undefined || typeof host.getServiceClient !== 'function' || !(inside.prefix instanceof Uint8Array)) {
     throw new RxEtcdError('unsupported-client', 'client: this version of etcd3 is not supported; use etcd3 1.1');
   }
+  refuseMock(inside.pool);
   return { pool: inside.pool, namespace: inside.prefix };
+}
+
+/** Throws for a client whose calls are mocked: a connection of our own would go round the mock, to a real etcd. */
+export function refuseMock(pool: object): void {
+  const { mockImpl } = insideOf(pool);
+  if (mockImpl === undefined || mockImpl === null) return;
+  throw new RxEtcdError('unsupported-client', 'client: it is mocked by client.mock(); rx-etcd would write for real');
 }
 
 export function endpointsOf(pool: object): readonly Endpoint[] {
@@ -93,15 +103,44 @@ export function credentialsOf(pool: object): { readonly username: string; readon
   return insideOf(pool).options.auth;
 }
 
-/** The user's own call options. A deadline among them is meant for calls, and would end every stream. */
+/**
+ * The user's own call options. A deadline among them is meant for calls, and would end every stream. Throws a
+ * `callback-failed` error when the user's function, or an interceptor of it, does.
+ */
 export function defaultCallOptionsOf(pool: object, service: string, method: string, isStream: boolean): CallOptions {
   const { defaultCallOptions } = insideOf(pool).options;
-  const options =
-    typeof defaultCallOptions === 'function'
-      ? defaultCallOptions({ service, method, isStream, params: {} })
-      : defaultCallOptions;
-  const { interceptors } = options ?? {};
-  return interceptors === undefined ? {} : { interceptors };
+  try {
+    const options =
+      typeof defaultCallOptions === 'function'
+        ? defaultCallOptions({ service, method, isStream, params: {} })
+        : defaultCallOptions;
+    const { interceptors } = options ?? {};
+    return interceptors === undefined ? {} : { interceptors: Array.from(interceptors, guarded) };
+  } catch (error) {
+    throw callbackFailed('defaultCallOptions', error);
+  }
+}
+
+type Interceptor = (options: unknown, nextCall: (options: unknown) => unknown) => unknown;
+
+/** The same interceptor, whose own errors are told from those of the call that it wraps. */
+function guarded(interceptor: unknown): Interceptor {
+  if (typeof interceptor !== 'function') throw new TypeError('an interceptor that is no function');
+  return (options, nextCall) => {
+    let below: unknown;
+    try {
+      return (interceptor as Interceptor)(options, (passed) => {
+        try {
+          return nextCall(passed);
+        } catch (error) {
+          below = error;
+          throw error;
+        }
+      });
+    } catch (error) {
+      throw error === below ? error : callbackFailed('an interceptor of defaultCallOptions', error);
+    }
+  };
 }
 
 /** Calls back once, when the etcd3 client is closed; at once when it is closed already. */

@@ -1,23 +1,26 @@
-import { catchError, concatMap, defer, map, of, throwError, type Observable, type SchedulerLike } from 'rxjs';
+import {
+  EMPTY,
+  catchError,
+  concatMap,
+  defer,
+  map,
+  of,
+  throwError,
+  timer,
+  type Observable,
+  type SchedulerLike,
+} from 'rxjs';
 import { limitConcurrency } from './limit-concurrency.ts';
 import { defaultCallOptionsOf, type Methods } from './etcd3-client.ts';
-import { EtcdFault, toFault } from './faults.ts';
+import { EtcdFault, toFault, withoutSecret } from './faults.ts';
 import { keepAliveStream } from './keepalive-stream.ts';
 import { listPages$, rangeFields, type RangeCall } from './list-pages.ts';
-import type {
-  Fingerprint,
-  KeyRange,
-  Member,
-  TxnCompare,
-  TxnOperation,
-  TxnRequest,
-  WatchMessage,
-  WatchRequest,
-} from './member.ts';
+import type { Fingerprint, KeyRange, Member, TxnCompare, TxnOperation, TxnRequest, WireEntry } from './member.ts';
+import { isInRange } from './keys.ts';
 import { steadyClock } from '../time/steady-clock.ts';
 import { unary$, withMetadata, type CallOptions, type Duplex, type GrpcClient, type MethodDefinition } from './rpc.ts';
 import { watchStream } from './watch-stream.ts';
-import { unreadable, type RangeResponse, type WireFormat } from './wire/messages.ts';
+import { OUT_OF_RANGE, contradiction, unreadable, type RangeResponse, type WireFormat } from './wire/messages.ts';
 import { ownFormat } from './wire/own.ts';
 import { toEntry, type StockKeyValue } from './wire/stock.ts';
 
@@ -26,6 +29,9 @@ import { toEntry, type StockKeyValue } from './wire/stock.ts';
  * that, nobody is answering.
  */
 const CALL_TIMEOUT_MS = 10_000;
+
+/** After which etcd is asked again whether a user by certificate may: its users or roles had just changed. */
+const AUTH_CHANGE_MS = 100;
 
 /** Calls under way at once: enough to fill a far connection, few enough to be answered within their time, and to end young. */
 const MAX_CALLS = 64;
@@ -59,6 +65,7 @@ export function grpcMember(options: GrpcMemberOptions): Member {
 
   const callOptions = (method: MethodDefinition, isStream: boolean): CallOptions => {
     const [, service = '', name = ''] = /^\/etcdserverpb\.(\w+)\/(\w+)$/.exec(method.path) ?? [];
+    // Throws a `callback-failed` error: retried like a lost connection, it would never be told.
     const defaults = defaultCallOptionsOf(options.pool, service, name, isStream);
     const token = options.token();
     const metadata = { ...(token !== undefined && { token }), ...(isStream && { hasleader: 'true' }) };
@@ -71,26 +78,38 @@ export function grpcMember(options: GrpcMemberOptions): Member {
     read: (answer: A) => R = (answer) => answer as unknown as R,
   ): Observable<R> => {
     const used = options.token();
+    const sort = sortWith(used);
     const once$ = defer(() =>
       unary$<A>(client, method, request, callOptions(method, false), CALL_TIMEOUT_MS, () => scheduler.now()),
     );
     return once$.pipe(
       catchError((error: unknown) => {
-        if (toFault(error).kind !== 'token') return throwError(() => error);
-        return options.renewToken$(used).pipe(concatMap(() => once$));
+        const fault = toFault(error);
+        if (fault.kind !== 'token' && fault.kind !== 'auth-revision') return throwError(() => fault);
+        return freshToken$(used, fault).pipe(concatMap(() => once$));
       }),
       map((answer) => {
         onAnswer();
         return read(answer);
       }),
       catchError((error: unknown) => {
-        const fault = toFault(error);
-        // A token refused anew is cured by another connection, which authenticates again.
+        const fault = sort(error);
+        // A token that is refused again is cured by another connection, which authenticates again.
         if (fault.kind === 'connection' || fault.kind === 'token' || fault.kind === 'unauthenticated') onFault(fault);
         return throwError(() => fault);
       }),
     );
   };
+
+  /** A token may stand in the text of an error, and one that was renewed meanwhile in an older error. */
+  const sortWith =
+    (used: string | undefined) =>
+    (error: unknown): EtcdFault =>
+      withoutSecret(withoutSecret(toFault(error), used), options.token());
+
+  /** Emits once when a request refused with this token, or with none, can be made again. */
+  const freshToken$ = (used: string | undefined, { kind }: EtcdFault): Observable<unknown> =>
+    used === undefined && kind === 'auth-revision' ? timer(AUTH_CHANGE_MS, scheduler) : options.renewToken$(used);
 
   // Read here rather than by grpc, so that bytes that are no message are a fault like any other.
   const range$: RangeCall = (request, read) =>
@@ -105,38 +124,48 @@ export function grpcMember(options: GrpcMemberOptions): Member {
     );
 
   const duplex = (method: MethodDefinition): Duplex => {
+    const used = callOptions(method, true);
     try {
       const stream = client.makeBidiStreamRequest(
         method.path,
         method.requestSerialize,
         method.responseDeserialize,
-        callOptions(method, true),
+        used,
       );
       return cancelledForSure(stream, scheduler);
     } catch (error) {
-      const fault = toFault(error);
-      onFault(fault);
+      const fault = sortWith(options.token())(error);
+      if (fault.kind !== 'callback-failed') onFault(fault);
       throw fault;
     }
   };
 
-  const streamed = { onFault, onAnswer };
+  const steadyNowMs = steadyClock(scheduler);
+  const streamed = {
+    onFault,
+    onAnswer,
+    scheduler,
+    steadyNowMs,
+    sort: (error: unknown) => sortWith(options.token())(error),
+  };
+  let keepAliveToken: string | undefined;
   const watch$ = watchStream({
     ...streamed,
     open: () => duplex({ ...methods.watch, responseDeserialize: asBytes }),
     read: (bytes) => format.watchResponse(bytes),
-    refused$: (fault, request) => recheckDenied$(fault, request, count$, onFault),
+    refused$: (fault, { range }) => recheckDenied$(fault, count$(range), options.token() !== undefined),
   });
   const keepAlive$ = keepAliveStream({
     ...streamed,
-    open: () =>
-      duplex({
+    open: () => {
+      keepAliveToken = options.token();
+      return duplex({
         ...methods.leaseKeepAlive,
         requestSerialize: (request) => format.keepAliveRequest(request as { readonly ID: string }),
         responseDeserialize: (bytes) => format.keepAliveResponse(bytes),
-      }),
-    scheduler,
-    steadyNowMs: steadyClock(scheduler),
+      });
+    },
+    renewToken$: (fault) => freshToken$(keepAliveToken, fault),
     random: options.random,
   });
 
@@ -155,16 +184,24 @@ export function grpcMember(options: GrpcMemberOptions): Member {
           if (answer.count === 0 || answer.count > keysUpTo) return of(answer);
           // At the very same revision, so that the two answers are one.
           const request = { ...rangeFields(range), revision: revision || answer.revision, keys_only: true };
-          return range$(request, (response) => ({ ...answer, keys: response.readEntries(range.namespaceBytes) }));
+          return range$(request, (response) => {
+            if (response.entryCount !== answer.count || response.more)
+              throw contradiction(`${response.entryCount} keys where ${answer.count} were counted`);
+            return { ...answer, keys: response.readEntries(range) };
+          });
         }),
       ),
     watch$,
     grant$: (ttlSeconds, leaseId) =>
       gate$(() =>
         call$<GrantAnswer>(methods.leaseGrant, { TTL: ttlSeconds, ID: leaseId }).pipe(
-          map(({ ID, TTL, error }) => {
-            if (error !== '') throw toFault(new Error(error));
-            return { leaseId: ID, ttlSeconds: Number(TTL) };
+          map((answer) => {
+            const { ID, TTL, error } = answer as Partial<GrantAnswer>;
+            if (typeof error === 'string' && error !== '') throw toFault(new Error(error));
+            const granted = Number(TTL);
+            if (ID !== leaseId || !(granted > 0 && granted <= MAX_TTL_SECONDS))
+              throw contradiction(`a grant of lease ${String(ID)} for ${String(TTL)} s, asked for ${leaseId}`);
+            return { leaseId, ttlSeconds: granted };
           }),
         ),
       ),
@@ -181,23 +218,19 @@ export function grpcMember(options: GrpcMemberOptions): Member {
   };
 }
 
+/** The longest TTL that etcd grants. */
+const MAX_TTL_SECONDS = 9_000_000_000;
+
 /**
  * A create on a stream whose token has expired is refused as if the user had no right to it (etcd 3.4). A
- * call renews the token, so its answer tells the two apart.
+ * call renews the token, so its answer tells the two apart: completes when another stream will do.
  */
-function recheckDenied$(
-  fault: EtcdFault,
-  request: WatchRequest,
-  count$: (range: KeyRange) => Observable<unknown>,
-  onFault: (fault: EtcdFault) => void,
-): Observable<WatchMessage> {
-  return count$(request.range).pipe(
+function recheckDenied$(fault: EtcdFault, count$: Observable<unknown>, hasToken: boolean): Observable<never> {
+  return count$.pipe(
     concatMap(() => {
-      const expired = new EtcdFault('token', `the token of the watch stream is no longer valid: ${fault.message}`, {
-        cause: fault,
-      });
-      onFault(expired);
-      return throwError(() => expired);
+      // Without a token the two answers differ by when they were given.
+      if (hasToken) return EMPTY;
+      return throwError(() => new EtcdFault('busy', fault.message, { code: 'token-expired', cause: fault }));
     }),
   );
 }
@@ -207,8 +240,10 @@ function asBytes(bytes: Buffer): Buffer {
 }
 
 function fingerprint(response: RangeResponse, range: KeyRange): Fingerprint {
-  const { count, revision } = response;
-  return { count, newest: response.readEntries(range.namespaceBytes)[0], revision };
+  const { count, entryCount, revision } = response;
+  if (!(revision > 0) || entryCount > 1 || entryCount > count || (count > 0 && entryCount === 0))
+    throw contradiction(`the newest of ${count} keys in an answer of ${entryCount}, at revision ${revision}`);
+  return { count, newest: response.readEntries(range)[0], revision };
 }
 
 interface GrantAnswer {
@@ -220,7 +255,13 @@ interface GrantAnswer {
 interface StockTxnResponse {
   readonly header: { readonly revision: string } | null;
   readonly succeeded: boolean;
-  readonly responses: readonly { readonly response_range?: { readonly kvs: readonly StockKeyValue[] } | null }[];
+  readonly responses: readonly TxnResult[];
+}
+
+interface TxnResult {
+  readonly response_range?: { readonly kvs: readonly StockKeyValue[] } | null;
+  readonly response_put?: object | null;
+  readonly response_delete_range?: object | null;
 }
 
 function txn$(call$: (body: object) => Observable<StockTxnResponse>, request: TxnRequest): ReturnType<Member['txn$']> {
@@ -231,22 +272,40 @@ function txn$(call$: (body: object) => Observable<StockTxnResponse>, request: Tx
   };
   return call$(body).pipe(
     map((response) => {
-      const { succeeded } = response;
-      const operations = succeeded ? request.then : (request.otherwise ?? []);
+      const operations = response.succeeded ? request.then : (request.otherwise ?? []);
+      const revision = Number(response.header?.revision ?? 0);
+      if (!(revision > 0)) throw contradiction('a transaction without a revision');
+      if (response.responses.length !== operations.length)
+        throw contradiction(
+          `a transaction of ${operations.length} operations with ${response.responses.length} answers`,
+        );
       return {
-        succeeded,
-        revision: Number(response.header?.revision ?? 0),
-        // As many as there are: how many there should be is for the caller to check, who knows what it is worth.
-        results: response.responses.map((each, index) => {
-          const operation = operations[index];
-          if (operation?.type !== 'get') return [];
-          const found = each.response_range;
-          if (found === undefined || found === null) throw unreadable('transaction response', 'a range is missing');
-          return found.kvs.map((kv) => toEntry(kv, operation.range.namespaceBytes));
-        }),
+        succeeded: response.succeeded,
+        revision,
+        results: operations.map((operation, index) =>
+          txnEntries(operation, response.responses[index] as TxnResult, revision),
+        ),
       };
     }),
   );
+}
+
+/** What an operation of a transaction found; its answer is held against it. */
+function txnEntries(operation: TxnOperation, result: TxnResult, revision: number): WireEntry[] {
+  const answer =
+    operation.type === 'get'
+      ? result.response_range
+      : operation.type === 'put'
+        ? result.response_put
+        : result.response_delete_range;
+  if (answer === undefined || answer === null) throw contradiction(`no answer to a ${operation.type}`);
+  if (operation.type !== 'get') return [];
+  const { range } = operation;
+  return (result.response_range?.kvs ?? []).map((kv) => {
+    if (!isInRange(kv.key, 0, kv.key.length, range)) throw contradiction(OUT_OF_RANGE);
+    if (!(Number(kv.mod_revision) <= revision)) throw contradiction(`an entry that is not of revision ${revision}`);
+    return toEntry(kv, range.namespaceBytes);
+  });
 }
 
 function compareFields(compare: TxnCompare): object {

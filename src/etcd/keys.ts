@@ -1,4 +1,5 @@
 import { invalidArgument } from '../errors.ts';
+import type { KeyRange } from './member.ts';
 
 const encoder = new TextEncoder();
 
@@ -45,6 +46,32 @@ export function prefixEnd(prefix: Uint8Array): Uint8Array {
   const end = Uint8Array.from(prefix.subarray(0, last + 1));
   end[last] = (end[last] as number) + 1;
   return end;
+}
+
+/** Whether a key, the bytes from `start` to `end` of a message, is in a range. */
+export function isInRange(bytes: Uint8Array, start: number, end: number, { key, rangeEnd }: KeyRange): boolean {
+  if (rangeEnd === undefined) return compareBytes(bytes, start, end, key, 0, key.length) === 0;
+  if (compareBytes(bytes, start, end, key, 0, key.length) < 0) return false;
+  // `[0]` is etcd's "no end".
+  if (rangeEnd.length === 1 && rangeEnd[0] === 0) return true;
+  return compareBytes(bytes, start, end, rangeEnd, 0, rangeEnd.length) < 0;
+}
+
+/** Orders parts of byte arrays as etcd orders keys. A loop: for keys a native call costs more than it saves. */
+export function compareBytes(
+  a: Uint8Array,
+  aStart: number,
+  aEnd: number,
+  b: Uint8Array,
+  bStart: number,
+  bEnd: number,
+): number {
+  const length = Math.min(aEnd - aStart, bEnd - bStart);
+  for (let index = 0; index < length; index++) {
+    const difference = (a[aStart + index] as number) - (b[bStart + index] as number);
+    if (difference !== 0) return difference;
+  }
+  return aEnd - aStart - (bEnd - bStart);
 }
 
 /** Orders keys as etcd does, by their bytes. */

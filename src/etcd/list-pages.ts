@@ -1,7 +1,7 @@
 import { Observable } from 'rxjs';
 import { NO_BYTES, extrapolateKey, widened, type Alphabet } from './key-distance.ts';
-import type { KeyRange, ListPage } from './member.ts';
-import type { RangeResponse } from './wire/messages.ts';
+import type { KeyRange, ListPage, WireEntry } from './member.ts';
+import { contradiction, type RangeResponse } from './wire/messages.ts';
 
 /** How a list is cut into pages. */
 export interface PageSizes {
@@ -24,6 +24,9 @@ const LEAP = 256;
 /** After so many answers without a key, where the next ones are is left to the server. */
 const MAX_EMPTY = 2;
 
+/** More keys than a process can hold: who says so would be asked for pages without an end. */
+const MAX_KEYS = 2 ** 24;
+
 /** Makes one range call, and gives what `read` makes of the answer; what `read` throws is a fault of the call. */
 export type RangeCall = <R>(request: object, read: (response: RangeResponse) => R) => Observable<R>;
 
@@ -35,6 +38,9 @@ export type RangeCall = <R>(request: object, read: (response: RangeResponse) => 
  * for "the next thousand of all that is left" makes a list of n keys cost n². So of a long list, each request ends
  * where a page is expected to, by how far apart the keys of the page before were. If more are there, the next request
  * goes on from the last one; if fewer, the next one reaches farther.
+ *
+ * The first answer says how many keys there are. Each page is held against that, against its own request and against
+ * the pages before it: a list fails rather than lack an entry, have one twice or have one of another revision.
  */
 export function listPages$(
   range$: RangeCall,
@@ -48,12 +54,18 @@ export function listPages$(
       const { key, end, limit } = part;
       const request = { ...rangeFields(range), key, ...(end && { range_end: end }), revision: part.revision, limit };
       const page$ = range$(request, (response) => {
-        const next = nextPart(part, response, range, sizes);
+        const revision = part.revision || response.revision;
+        const left = keysLeft(part, response, range);
+        const next = nextPart(part, response, range, sizes, left);
         if (next !== undefined) {
           isLast = false;
           ask(next);
-        }
-        return { revision: part.revision || response.revision, entries: response.readEntries(range.namespaceBytes) };
+        } else if (left > 0) throw contradiction(`a list ended ${left} keys before its end`);
+        const rangeEnd = part.end ?? range.rangeEnd;
+        const entries = response.readEntries({ ...range, key: part.key, ...(rangeEnd && { rangeEnd }) });
+        if (!entries.every((entry) => isOfRevision(entry, revision)))
+          throw contradiction(`an entry that is not of revision ${revision}`);
+        return { revision, entries };
       });
       subscriber.add(
         page$.subscribe({
@@ -83,6 +95,8 @@ interface Part {
   readonly end: Uint8Array | undefined;
   readonly revision: number;
   readonly limit: number;
+  /** How many keys there are from here to the end of the range; undefined until the first answer. */
+  readonly left: number | undefined;
   /** The ends of the last full page: how far apart keys are. */
   readonly full: { readonly first: Uint8Array; readonly last: Uint8Array } | undefined;
   /** How many times as far as that page this part reaches. */
@@ -93,9 +107,44 @@ interface Part {
   readonly bytesPerEntry: number;
 }
 
-const BEGIN = { end: undefined, full: undefined, reach: 1, empty: 0, alphabet: NO_BYTES, bytesPerEntry: 1 } as const;
+const BEGIN = {
+  end: undefined,
+  left: undefined,
+  full: undefined,
+  reach: 1,
+  empty: 0,
+  alphabet: NO_BYTES,
+  bytesPerEntry: 1,
+} as const;
 
-function nextPart(part: Part, response: RangeResponse, range: KeyRange, sizes: PageSizes): Part | undefined {
+/** How many keys are left after a page, which is held against its request. */
+function keysLeft(part: Part, response: RangeResponse, range: KeyRange): number {
+  const { count, entryCount, more, revision } = response;
+  if (!(revision > 0) || revision < part.revision)
+    throw contradiction(`a page of revision ${part.revision} from a store at revision ${revision}`);
+  if (entryCount > part.limit) throw contradiction(`${entryCount} entries where ${part.limit} were asked for`);
+  if (more && (entryCount === 0 || range.rangeEnd === undefined))
+    throw contradiction('more keys after a page that cannot have any after it');
+  if (more ? count <= entryCount : count !== entryCount)
+    throw contradiction(`a page of ${entryCount} entries, ${more ? 'and more' : 'all'} of ${count}`);
+  const { left = count } = part;
+  if (left > MAX_KEYS) throw contradiction(`a list of ${left} keys`);
+  if (part.end === undefined ? count !== left : count > left)
+    throw contradiction(`${count} keys where ${left} were left`);
+  return left - entryCount;
+}
+
+function isOfRevision({ createRevision, modRevision }: WireEntry, revision: number): boolean {
+  return createRevision > 0 && createRevision <= modRevision && modRevision <= revision;
+}
+
+function nextPart(
+  part: Part,
+  response: RangeResponse,
+  range: KeyRange,
+  sizes: PageSizes,
+  left: number,
+): Part | undefined {
   const { firstKey, lastKey, entryCount, more } = response;
   const offset = range.key.length;
   const key = more ? lastKey && Buffer.concat([lastKey, Buffer.alloc(1)]) : part.end;
@@ -117,6 +166,7 @@ function nextPart(part: Part, response: RangeResponse, range: KeyRange, sizes: P
     end: undefined,
     revision: part.revision || response.revision,
     limit,
+    left,
     full,
     reach,
     empty,

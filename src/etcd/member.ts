@@ -58,8 +58,8 @@ export interface WatchRequest {
 }
 
 /**
- * What a watch tells. `events` holds whole responses: fragments are joined, revisions rise, and all
- * events of a revision are in one message.
+ * What a watch tells. `events` holds whole revisions: fragments are joined, revisions rise from message to message, and
+ * all events of a revision are in one.
  */
 export type WatchMessage =
   { readonly type: 'created' } | { readonly type: 'events'; readonly events: readonly WireEvent[] };

@@ -1,9 +1,10 @@
-import { Subject, VirtualTimeScheduler, of } from 'rxjs';
-import { expect, test } from 'vitest';
+import { Subject, VirtualTimeScheduler, of, type Observable } from 'rxjs';
+import { describe, expect, test } from 'vitest';
 import { watchRange$ } from '../../src/discovery/watch-range.ts';
 import type { PrefixState } from '../../src/discovery/prefix-state.ts';
 import { grpcMember, type GrpcMemberOptions } from '../../src/etcd/grpc-member.ts';
-import type { EtcdFault } from '../../src/etcd/faults.ts';
+import { RxEtcdError } from '../../src/errors.ts';
+import { fatalError, type EtcdFault } from '../../src/etcd/faults.ts';
 import type { ConnectionState } from '../../src/etcd/member.ts';
 import { fakeClient, fakeDuplex, fakeMethods, grpcError, type Answer } from './fakes.ts';
 
@@ -15,23 +16,27 @@ interface Given {
   readonly onStream?: () => ReturnType<typeof fakeDuplex>;
   readonly renewToken$?: GrpcMemberOptions['renewToken$'];
   readonly pool?: object;
+  readonly token?: string | undefined;
 }
 
-function memberOf({ onCall = () => undefined, onStream = fakeDuplex, renewToken$ = () => of('new'), pool }: Given) {
+function memberOf(given: Given) {
+  const { onCall = () => undefined, onStream = fakeDuplex, renewToken$ = () => of('new'), pool } = given;
+  const token = 'token' in given ? given.token : 'old';
+  const scheduler = new VirtualTimeScheduler();
   const faults: EtcdFault[] = [];
   const member = grpcMember({
     host: 'fake:2379',
     client: fakeClient(onCall, onStream),
     methods: fakeMethods,
     pool: pool ?? { options: {} },
-    scheduler: new VirtualTimeScheduler(),
+    scheduler,
     random: () => 0.5,
-    token: () => 'old',
+    token: () => token,
     renewToken$,
     onFault: (fault) => faults.push(fault),
     onAnswer: () => undefined,
   });
-  return { member, faults };
+  return { member, faults, scheduler };
 }
 
 test('a token that is refused also after its renewal speaks against the member: nobody would make another one', () => {
@@ -86,3 +91,143 @@ test('a prefix does not wait for ever for the successor of a member that nobody 
   scheduler.flush();
   expect(states.at(-1)).toBe('retries-exhausted');
 });
+
+/** What a call ends with. */
+function outcome<T>(call$: Observable<T>): { values: T[]; error: EtcdFault | undefined } {
+  const seen: { values: T[]; error: EtcdFault | undefined } = { values: [], error: undefined };
+  call$.subscribe({
+    next: (value) => seen.values.push(value),
+    error: (error: EtcdFault) => {
+      seen.error = error;
+    },
+  });
+  return seen;
+}
+
+describe('users or roles that were just changed', () => {
+  const changed = grpcError(3, 'etcdserver: revision of auth store is old');
+  const granted: Answer = { answer: { ID: '7', TTL: '10', error: '' } };
+
+  test('a user by certificate is asked for again, and not refused for good', () => {
+    const answers: Answer[] = [{ error: changed }, granted];
+    const { member, faults, scheduler } = memberOf({ token: undefined, onCall: () => answers.shift() });
+    const seen = outcome(member.grant$(10, '7'));
+    scheduler.flush();
+    expect(seen.values).toEqual([{ leaseId: '7', ttlSeconds: 10 }]);
+    expect(faults).toEqual([]);
+  });
+
+  test('again and again, it is a fault that passes, of that request alone', () => {
+    let calls = 0;
+    const onCall = (): Answer => {
+      calls += 1;
+      return { error: changed };
+    };
+    const { member, faults, scheduler } = memberOf({ token: undefined, onCall });
+    const seen = outcome(member.grant$(10, '7'));
+    scheduler.flush();
+    expect(calls).toBe(2);
+    expect(fatalError(seen.error as EtcdFault)).toBeUndefined();
+    expect(faults).toEqual([]);
+  });
+});
+
+describe('an answer that contradicts its request is not believed', () => {
+  const put = { type: 'put', key: Uint8Array.of(97), value: Uint8Array.of(1), leaseId: '7' } as const;
+  const get = { type: 'get', range } as const;
+  const kv = { key: Uint8Array.of(97), value: Uint8Array.of(), create_revision: '1', mod_revision: '3', lease: '7' };
+  const done = { header: { revision: '5' }, succeeded: true };
+
+  test.each<[string, unknown]>([
+    ['of another lease', { ID: '8', TTL: '10', error: '' }],
+    ['with a TTL of 0', { ID: '7', TTL: '0', error: '' }],
+    ['with a negative TTL', { ID: '7', TTL: '-1', error: '' }],
+    ['with a TTL that is no number', { ID: '7', TTL: 'soon', error: '' }],
+    ['with a TTL longer than any', { ID: '7', TTL: '9223372036854775807', error: '' }],
+    ['that is empty', {}],
+  ])('a grant %s', (_, answer) => {
+    const { member, faults } = memberOf({ onCall: () => ({ answer }) });
+    expect(outcome(member.grant$(10, '7')).error).toMatchObject({ kind: 'busy', code: 'invalid-answer' });
+    expect(faults).toEqual([]);
+  });
+
+  test.each<[string, unknown]>([
+    ['without a header', { header: null, succeeded: true, responses: [] }],
+    ['without a revision', { ...done, header: { revision: '0' }, responses: [] }],
+    ['that is empty', { header: null, succeeded: false, responses: [] }],
+    ['with no answer to its operations', { ...done, responses: [] }],
+    ['with too many answers', { ...done, responses: [{}, {}, {}] }],
+    [
+      'with answers to other operations',
+      { ...done, responses: [{ response_range: { kvs: [] } }, { response_put: {} }] },
+    ],
+    [
+      'with an entry of another key',
+      { ...done, responses: [{ response_put: {} }, { response_range: { kvs: [{ ...kv, key: Uint8Array.of(98) }] } }] },
+    ],
+    [
+      'with an entry of a later revision',
+      { ...done, responses: [{ response_put: {} }, { response_range: { kvs: [{ ...kv, mod_revision: '6' }] } }] },
+    ],
+  ])('a transaction %s', (_, answer) => {
+    const { member, faults } = memberOf({ onCall: () => ({ answer }) });
+    const { error, values } = outcome(member.txn$({ when: [], then: [put, get], otherwise: [get] }));
+    expect(values).toEqual([]);
+    expect(error).toMatchObject({ kind: 'busy', code: 'invalid-answer' });
+    expect(faults).toEqual([]);
+  });
+});
+
+describe("a user's function that throws is told, and not taken for a lost connection", () => {
+  const thrown = new Error('a mistake');
+  const failing: [string, object][] = [
+    [
+      'defaultCallOptions',
+      {
+        defaultCallOptions: () => {
+          throw thrown;
+        },
+      },
+    ],
+    ['interceptors that are none', { defaultCallOptions: { interceptors: [7] } }],
+  ];
+
+  test.each(failing)('%s', (_, options) => {
+    const { member, faults, scheduler } = memberOf({ pool: { options } });
+    const calls = [
+      member.fingerprint$(range),
+      member.grant$(10, '7'),
+      member.watch$({ range, startRevision: 1 }),
+      member.keepAlive$('7', 10, 0),
+    ].map((call$) => outcome(call$ as Observable<unknown>));
+    scheduler.maxFrames = 100;
+    scheduler.flush();
+    for (const { error } of calls) {
+      const told = error instanceof RxEtcdError ? error : fatalError(error as EtcdFault);
+      expect(told).toMatchObject({ code: 'callback-failed' });
+    }
+    expect(faults).toEqual([]);
+  });
+});
+
+test('the token stands in no error, also when a front repeats it', () => {
+  const token = 'abcdef.42';
+  const { member, faults } = memberOf({
+    token,
+    onCall: () => ({ error: Object.assign(grpcError(14, `bad token ${token}`), { metadata: { token } }) }),
+  });
+  const { error } = outcome(member.fingerprint$(range));
+  expect(textOf(error?.passing)).not.toContain(token);
+  expect(error?.passing.message).toContain('bad token');
+  expect(textOf(faults[0]?.passing)).not.toContain(token);
+});
+
+/** Everything that can be reached from an object. */
+function textOf(value: unknown, seen = new Set<unknown>()): string {
+  if (typeof value !== 'object' || value === null) return String(value);
+  if (seen.has(value)) return '';
+  seen.add(value);
+  return Reflect.ownKeys(value)
+    .map((key) => `${String(key)}: ${textOf((value as Record<PropertyKey, unknown>)[key], seen)}`)
+    .join('\n');
+}

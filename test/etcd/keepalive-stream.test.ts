@@ -1,11 +1,12 @@
-import { expect, test } from 'vitest';
+import { NEVER, of, throwError, type Observable } from 'rxjs';
+import { describe, expect, test } from 'vitest';
 import { keepAliveStream } from '../../src/etcd/keepalive-stream.ts';
-import type { EtcdFault } from '../../src/etcd/faults.ts';
+import { EtcdFault, toFault } from '../../src/etcd/faults.ts';
 import type { Renewal } from '../../src/etcd/member.ts';
 import { VirtualTime } from '../support/virtual-time.ts';
-import { fakeDuplex, type FakeDuplex } from './fakes.ts';
+import { fakeDuplex, grpcError, type FakeDuplex } from './fakes.ts';
 
-function streamOf(scheduler: VirtualTime) {
+function streamOf(scheduler: VirtualTime, renewToken$: (fault: EtcdFault) => Observable<unknown> = () => of('new')) {
   const opened: FakeDuplex[] = [];
   const faults: EtcdFault[] = [];
   const keepAlive$ = keepAliveStream({
@@ -14,6 +15,8 @@ function streamOf(scheduler: VirtualTime) {
       opened.push(duplex);
       return duplex;
     },
+    sort: toFault,
+    renewToken$,
     onFault: (fault) => faults.push(fault),
     onAnswer: () => undefined,
     scheduler,
@@ -155,6 +158,8 @@ test('a process stopped while it suspects silence reads what came first', () => 
   const duplex = fakeDuplex();
   keepAliveStream({
     open: () => duplex,
+    sort: toFault,
+    renewToken$: () => NEVER,
     onFault: (fault) => faults.push(fault),
     onAnswer: () => undefined,
     scheduler,
@@ -172,4 +177,192 @@ test('a process stopped while it suspects silence reads what came first', () => 
   duplex.data({ ID: '1', TTL: 10 });
   until(3800);
   expect(faults).toEqual([]);
+});
+
+describe('a refusal that ends the stream', () => {
+  const denied = grpcError(7, 'etcdserver: permission denied');
+  const expired = grpcError(16, 'etcdserver: invalid auth token');
+
+  /** Leases whose first renewals are all due at once, in the order of their ids. */
+  function kept(count: number, renewToken$?: () => Observable<unknown>) {
+    const scheduler = new VirtualTime();
+    const stream = streamOf(scheduler, renewToken$);
+    const told = new Map<string, string[]>();
+    for (let id = 1; id <= count; id++) {
+      const seen: string[] = [];
+      told.set(String(id), seen);
+      stream.keepAlive$(String(id), 9, id / 1000).subscribe({
+        next: () => seen.push('renewed'),
+        error: ({ kind }: EtcdFault) => seen.push(kind),
+      });
+    }
+    const until = (ms: number): void => {
+      scheduler.runTo(ms);
+    };
+    const written = (): string[] => stream.opened.at(-1)?.written.map((request) => String(request['ID'])) ?? [];
+    return { ...stream, told, until, written };
+  }
+
+  test('is of the oldest renewal not answered: that lease fails alone, the others go on over another stream', () => {
+    const { opened, faults, told, until, written } = kept(3);
+    until(5);
+    expect(written()).toEqual(['1', '2', '3']);
+    opened[0]?.data({ ID: '1', TTL: 9 });
+    opened[0]?.fail(denied);
+    expect(told.get('2')).toEqual(['permission-denied']);
+    expect(opened).toHaveLength(2);
+    expect(opened[0]?.cancelled).toBe(true);
+    expect(written()).toEqual(['3']);
+    opened[1]?.data({ ID: '3', TTL: 9 });
+    until(3000);
+    expect(written()).toEqual(['3', '1', '3']);
+    expect([told.get('1'), told.get('3'), faults]).toEqual([['renewed'], ['renewed'], []]);
+  });
+
+  test('of a lease that was let go ends nobody', () => {
+    const { keepAlive$, opened, faults, told, until } = kept(1);
+    keepAlive$('gone', 9, 0).subscribe().add(undefined);
+    const gone = keepAlive$('0', 9, 0).subscribe();
+    until(5);
+    gone.unsubscribe();
+    opened[0]?.data({ ID: 'gone', TTL: 9 });
+    opened[0]?.fail(denied);
+    opened[1]?.data({ ID: '1', TTL: 9 });
+    expect([told.get('1'), faults]).toEqual([['renewed'], []]);
+  });
+
+  test('again and again, of a thousand leases, sends each a few times, not half a million', () => {
+    const { opened, faults, told, until } = kept(1000);
+    until(5);
+    for (let refusals = 0; refusals < 1000; refusals++) opened.at(-1)?.fail(denied);
+    expect([...told.values()].every((seen) => seen.join() === 'permission-denied')).toBe(true);
+    const sent = opened.reduce((sum, { written }) => sum + written.length, 0);
+    expect(sent).toBeLessThanOrEqual(3000);
+    expect(opened.at(-1)?.cancelled).toBe(true);
+    expect(faults).toEqual([]);
+  });
+
+  test('of one among a thousand does not hold up the others: more are sent with each answer', () => {
+    const { opened, told, until, written } = kept(1000);
+    until(5);
+    opened[0]?.fail(denied);
+    let rounds = 0;
+    for (let answered = 0; answered < 999; rounds++) {
+      for (const id of written().slice(answered)) {
+        opened.at(-1)?.data({ ID: id, TTL: 9 });
+        answered += 1;
+      }
+    }
+    expect(rounds).toBeLessThan(15);
+    expect([...told.values()].filter((seen) => seen.join() === 'renewed')).toHaveLength(999);
+  });
+
+  test('because the token expired costs a new token and a new stream, and no lease', () => {
+    let renewed = 0;
+    const { opened, faults, told, until, written } = kept(2, () => {
+      renewed += 1;
+      return of('new');
+    });
+    until(5);
+    opened[0]?.fail(expired);
+    expect([renewed, opened.length]).toEqual([1, 2]);
+    expect(written()).toEqual(['1', '2']);
+    for (const ID of written()) opened[1]?.data({ ID, TTL: 9 });
+    expect([told.get('1'), told.get('2'), faults]).toEqual([['renewed'], ['renewed'], []]);
+  });
+
+  test('with every new token speaks against the member in the end, without a spin', () => {
+    const { opened, faults, told, until } = kept(2);
+    for (let ms = 5; ms < 60_000; ms += 50) {
+      until(ms);
+      const stream = opened.at(-1);
+      if (stream?.cancelled === false && stream.written.length > 0) stream.fail(expired);
+    }
+    expect(opened.length).toBeLessThan(10);
+    expect([told.get('1'), told.get('2')]).toEqual([['token'], ['token']]);
+    expect(faults.map(({ kind }) => kind)).toEqual(['token']);
+  });
+
+  test('when a token cannot be had ends the leases with the reason', () => {
+    const { opened, faults, told, until } = kept(1, () =>
+      throwError(() => new EtcdFault('unauthenticated', 'the password was changed')),
+    );
+    until(5);
+    opened[0]?.fail(expired);
+    expect([told.get('1'), faults.map(({ kind }) => kind)]).toEqual([['unauthenticated'], ['unauthenticated']]);
+  });
+
+  test('while a token is awaited, leases come, go and fall due, and are renewed when it is there', () => {
+    const { keepAlive$, opened, until, told, written } = kept(2, () => NEVER);
+    until(5);
+    opened[0]?.fail(expired);
+    const late = keepAlive$('late', 9, 0).subscribe();
+    until(9000);
+    late.unsubscribe();
+    expect(opened).toHaveLength(1);
+    expect([told.get('1'), written()]).toEqual([[], ['1', '2']]);
+  });
+
+  test('of a front is not taken for the word of etcd: the member is given up', () => {
+    const { opened, faults, told, until } = kept(2);
+    until(5);
+    opened[0]?.fail(grpcError(7, 'Received HTTP status code 403'));
+    expect([told.get('1'), faults.map(({ kind }) => kind)]).toEqual([['connection'], ['connection']]);
+  });
+
+  test('with nothing to answer speaks against the member', () => {
+    const { opened, faults } = kept(1);
+    opened[0]?.fail(denied);
+    expect(faults.map(({ kind }) => kind)).toEqual(['connection']);
+  });
+});
+
+describe('an answer that cannot be', () => {
+  test.each([0, -1, -9e15, NaN])('a TTL of %s says that the lease is gone', (TTL) => {
+    const scheduler = new VirtualTime();
+    const { keepAlive$, opened } = streamOf(scheduler);
+    const errors: string[] = [];
+    keepAlive$('1', 9, 0).subscribe({ error: ({ kind }: EtcdFault) => errors.push(kind) });
+    scheduler.runTo(1);
+    opened[0]?.data({ ID: '1', TTL });
+    expect(errors).toEqual(['lease-gone']);
+  });
+
+  test('a TTL far longer than the granted one does not end the renewals', () => {
+    const scheduler = new VirtualTime();
+    const { keepAlive$, opened } = streamOf(scheduler);
+    const seen: number[] = [];
+    keepAlive$('1', 9, 0).subscribe({ next: ({ ttlSeconds }) => seen.push(ttlSeconds) });
+    for (let ms = 1; ms < 30_000; ms += 100) {
+      scheduler.runTo(ms);
+      for (const { ID } of opened[0]?.written.splice(0) ?? []) opened[0]?.data({ ID, TTL: 2 ** 53 });
+    }
+    expect(seen.length).toBeGreaterThan(9);
+    expect(new Set(seen)).toEqual(new Set([9]));
+  });
+
+  test('for a lease nobody knows, or given twice, changes nothing', () => {
+    const scheduler = new VirtualTime();
+    const { keepAlive$, opened, faults } = streamOf(scheduler);
+    const seen: unknown[] = [];
+    keepAlive$('1', 9, 0).subscribe({ next: (renewal) => seen.push(renewal), error: (error) => seen.push(error) });
+    scheduler.runTo(1);
+    for (const ID of ['7', '1', '1', '1', '-1', '', '7']) opened[0]?.data({ ID, TTL: 9 });
+    expect(seen).toHaveLength(1);
+    expect(faults).toEqual([]);
+  });
+
+  test('a lease passed over, while another one is answered, fails alone', () => {
+    const scheduler = new VirtualTime();
+    const { keepAlive$, opened, faults } = streamOf(scheduler);
+    const errors: EtcdFault[] = [];
+    keepAlive$('1', 9, 0).subscribe({ error: (error: EtcdFault) => errors.push(error) });
+    keepAlive$('2', 9, 0).subscribe();
+    for (let ms = 1; ms < 30_000; ms += 100) {
+      scheduler.runTo(ms);
+      for (const { ID } of opened[0]?.written.splice(0) ?? []) if (ID === '2') opened[0]?.data({ ID, TTL: 9 });
+    }
+    expect(errors.map(({ kind, code }) => [kind, code])).toEqual([['busy', 'timeout']]);
+    expect(faults).toEqual([]);
+  });
 });

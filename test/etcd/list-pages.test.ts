@@ -1,10 +1,13 @@
 import fc from 'fast-check';
-import { Observable, of } from 'rxjs';
-import { expect, test } from 'vitest';
+import { Observable, asapScheduler, defer, of, subscribeOn } from 'rxjs';
+import { describe, expect, test } from 'vitest';
+import type { EtcdFault } from '../../src/etcd/faults.ts';
 import { prefixEnd } from '../../src/etcd/keys.ts';
 import type { KeyRange } from '../../src/etcd/member.ts';
 import { listPages$, type RangeCall } from '../../src/etcd/list-pages.ts';
 import type { RangeResponse } from '../../src/etcd/wire/messages.ts';
+import { ownFormat } from '../../src/etcd/wire/own.ts';
+import { message, type Field } from '../support/wire-writer.ts';
 
 interface Asked {
   readonly key: Uint8Array;
@@ -113,4 +116,93 @@ test('a single key is asked for once', async () => {
   const server = fakeServer([Buffer.from('a'), Buffer.from('b')]);
   expect(await listed(server, { key: Buffer.from('a'), namespaceBytes: 0 }, 100)).toEqual(['a']);
   expect(server.asked).toHaveLength(1);
+});
+
+describe('a page that cannot be ends the list with an error of the request', () => {
+  interface Page {
+    readonly revision?: number;
+    readonly keys: readonly string[];
+    readonly more?: boolean;
+    readonly count?: number;
+    readonly modRevision?: number;
+    readonly createRevision?: number;
+  }
+
+  /** Lists pages of bytes, as a server gives them, of at most three entries. */
+  async function listOf(...pages: readonly Page[]): Promise<{ readonly told: string[]; readonly asked: number }> {
+    const told: string[] = [];
+    let asked = 0;
+    const range$: RangeCall = (_, read) =>
+      defer(() => {
+        const {
+          revision = 9,
+          keys,
+          more = false,
+          count = keys.length,
+          ...entry
+        } = pages[Math.min(asked, pages.length - 1)] as Page;
+        asked += 1;
+        if (asked > 50) throw new Error('a spin');
+        const { modRevision = 5, createRevision = 5 } = entry;
+        const bytes = message(
+          [1, message([3, revision])],
+          ...keys.map((key): Field => [
+            2,
+            message([1, Buffer.from(key)], [2, createRevision], [3, modRevision], [5, Buffer.from('v')]),
+          ]),
+          [3, more ? 1 : 0],
+          [4, BigInt(count)],
+        );
+        return of(read(ownFormat.rangeResponse(bytes)));
+      }).pipe(subscribeOn(asapScheduler));
+    await new Promise<void>((resolve) => {
+      listPages$(range$, under('/s/'), 0, { firstEntries: 3, maxEntries: 3, bytes: 1e6 }).subscribe({
+        next: ({ entries }) => told.push(entries.map(({ key }) => key).join(' ')),
+        error: ({ kind, code }: EtcdFault) => {
+          told.push(`${kind} ${code}`);
+          resolve();
+        },
+        complete: () => {
+          told.push('complete');
+          resolve();
+        },
+      });
+    });
+    return { told, asked };
+  }
+
+  const full: Page = { keys: ['/s/1', '/s/2', '/s/3'], more: true, count: 5 };
+  const refused = 'busy invalid-answer';
+
+  test('as it should be, it is complete', async () => {
+    const { told } = await listOf(full, { keys: ['/s/4', '/s/5'] });
+    expect(told).toEqual(['/s/1 /s/2 /s/3', '/s/4 /s/5', 'complete']);
+  });
+
+  test.each<[string, ...Page[]]>([
+    ['more, without going forward', full],
+    ['more, without a key', { keys: [], more: true, count: 5 }],
+    ['more, without a key, later', full, { keys: [], more: true, count: 2 }],
+    ['a key of another prefix', { keys: ['/s/1', '/t/1'] }],
+    ['a key from before the page', full, { keys: ['/s/3', '/s/4'] }],
+    ['keys that fall', { keys: ['/s/2', '/s/1'] }],
+    ['a key twice', { keys: ['/s/1', '/s/1'] }],
+    ['more entries than were asked for', { keys: ['/s/1', '/s/2', '/s/3', '/s/4'] }],
+    ['fewer entries than are counted, and no more', { keys: ['/s/1'], count: 7 }],
+    ['a count below its entries', { keys: ['/s/1', '/s/2'], count: 1 }],
+    ['a negative count', { keys: ['/s/1'], count: -1 }],
+    ['another count than the page before', full, { keys: ['/s/4'] }],
+    ['more pages than were counted', full, { keys: ['/s/4', '/s/5', '/s/6'], more: true, count: 9 }],
+    ['more keys than a process can hold', { ...full, count: 2 ** 40 }],
+    ['no revision', { keys: ['/s/1'], revision: 0 }],
+    ['a store from before the list', full, { keys: ['/s/4', '/s/5'], revision: 8 }],
+    ['an entry from after the list', { keys: ['/s/1'], modRevision: 10 }],
+    ['an entry that was never written', { keys: ['/s/1'], modRevision: 0 }],
+    ['an entry changed before it was created', { keys: ['/s/1'], createRevision: 7 }],
+  ])('%s', async (_, ...pages) => {
+    const { told, asked } = await listOf(...pages);
+    expect(told.at(-1)).toBe(refused);
+    expect(told.slice(0, -1).filter((page) => page !== '/s/1 /s/2 /s/3')).toEqual([]);
+    expect(asked).toBeLessThanOrEqual(3);
+  });
 });

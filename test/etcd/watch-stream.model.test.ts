@@ -1,7 +1,7 @@
 import fc from 'fast-check';
-import { throwError, type Subscription } from 'rxjs';
+import { VirtualTimeScheduler, throwError, type Subscription } from 'rxjs';
 import { expect, test } from 'vitest';
-import type { EtcdFault } from '../../src/etcd/faults.ts';
+import { toFault, type EtcdFault } from '../../src/etcd/faults.ts';
 import type { WatchMessage, WatchRequest, WireEvent } from '../../src/etcd/member.ts';
 import { watchStream } from '../../src/etcd/watch-stream.ts';
 import type { WatchResponse } from '../../src/etcd/wire/messages.ts';
@@ -62,12 +62,16 @@ const op: fc.Arbitrary<Op> = fc.oneof(
 /** What a subscriber should have been told. */
 interface Expected {
   readonly request: WatchRequest;
-  id: number;
+  /** As the server numbered it; undefined until it has. */
+  id: number | undefined;
+  /** The create that is not answered yet. */
+  create: Record<string, unknown> | undefined;
   /** Asked for once more, from one revision earlier. */
   earlier: boolean;
   readonly duplex: FakeDuplex;
   readonly told: string[];
-  held: string[];
+  held: number[];
+  toldRevision: number;
   open: boolean;
   /** Subscribes anew in answer to its error, as an impatient user does. */
   readonly again: boolean;
@@ -88,6 +92,9 @@ class Run {
   readonly #served = new Map<FakeDuplex, number>();
   /** Watchers as the server has them: by stream, and also those whose cancel it has not read yet. */
   #server: { readonly duplex: FakeDuplex; readonly id: number }[] = [];
+  /** A proxy numbers watches itself; etcd takes the number it is asked for. */
+  readonly #numbersItself: boolean;
+  #number = 0;
   readonly #watch$ = watchStream({
     open: () => {
       const duplex = fakeDuplex();
@@ -96,10 +103,17 @@ class Run {
     },
     // What a real stream has as bytes is here the response itself.
     read: (response) => response as unknown as WatchResponse,
+    sort: toFault,
     refused$: (fault) => throwError(() => fault),
     onFault: (fault) => this.#faults.push(fault),
     onAnswer: () => undefined,
+    scheduler: new VirtualTimeScheduler(),
+    steadyNowMs: () => 0,
   });
+
+  constructor(numbersItself: boolean) {
+    this.#numbersItself = numbersItself;
+  }
 
   apply(step: Op): void {
     const duplex = this.#opened.at(-1);
@@ -114,7 +128,9 @@ class Run {
         this.#actual[this.#expected.indexOf(expected)]?.subscription?.unsubscribe();
         const alone = !this.#open.some((other) => other.duplex === expected.duplex);
         expect(expected.duplex.cancelled).toBe(alone);
-        if (!alone) expect(expected.duplex.written.at(-1)).toEqual({ cancel_request: { watch_id: expected.id } });
+        // Not numbered yet, it is cancelled when it is.
+        if (!alone && expected.id !== undefined)
+          expect(expected.duplex.written.at(-1)).toEqual({ cancel_request: { watch_id: expected.id } });
         break;
       }
       case 'serve':
@@ -140,7 +156,7 @@ class Run {
         this.#server = this.#server.filter((other) => other !== watcher);
         const kind =
           step.compacted > 0 ? 'compacted' : step.reason.includes('permission') ? 'permission-denied' : 'busy';
-        this.#expectEnd(watcher.duplex, watcher.id, kind);
+        this.#expectEnd(this.#find(watcher.duplex, watcher.id), kind);
         watcher.duplex.data(
           response({ watchId: watcher.id, canceled: true, cancelReason: step.reason, compactRevision: step.compacted }),
         );
@@ -150,8 +166,8 @@ class Run {
       case 'finish': {
         if (duplex === undefined || duplex.cancelled) break;
         this.#failures += 1;
-        for (const { id } of this.#open.filter((other) => other.duplex === duplex))
-          this.#expectEnd(duplex, id, 'connection');
+        for (const expected of this.#open.filter((other) => other.duplex === duplex))
+          this.#expectEnd(expected, 'connection');
         if (step.do === 'finish') duplex.finish();
         else duplex.fail(Object.assign(new Error('14 UNAVAILABLE'), { code: 14 }));
         break;
@@ -212,13 +228,24 @@ class Run {
     });
     actual.subscription = subscription;
     const duplex = this.#opened.at(-1) as FakeDuplex;
-    const { watch_id: id, ...create } = createOf(duplex.written.at(-1) as Record<string, unknown>);
-    expect(create).toMatchObject({
+    const written = duplex.written.at(-1) as Record<string, unknown>;
+    expect(createOf(written)).toMatchObject({
       start_revision: catchesUp ? Math.max(1, start - 1) : start,
       fragment: true,
       key: request.range.key,
     });
-    this.#expected[place] = { request, id, earlier: catchesUp, duplex, told: [], held: [], open: true, again };
+    this.#expected[place] = {
+      request,
+      id: undefined,
+      create: written,
+      earlier: catchesUp,
+      duplex,
+      told: [],
+      held: [],
+      toldRevision: start - 1,
+      open: true,
+      again,
+    };
   }
 
   /** The server reads the next request of a stream, and answers it. */
@@ -234,33 +261,48 @@ class Run {
       if (known) duplex.data(response({ watchId: id, canceled: true }));
       return;
     }
-    const id = createOf(request).watch_id;
+    const id = this.#numbersItself ? this.#number++ : createOf(request).watch_id;
+    const expected = this.#open.find((other) => other.create === request);
+    if (expected !== undefined) expected.create = undefined;
     if (refuse) {
-      this.#expectEnd(duplex, id, 'permission-denied');
+      this.#expectEnd(expected, 'permission-denied');
       duplex.data(
         response({ watchId: -1, created: true, canceled: true, cancelReason: 'etcdserver: permission denied' }),
       );
       return;
     }
     this.#server.push({ duplex, id });
-    const expected = this.#find(duplex, id);
+    if (expected !== undefined) expected.id = id;
     const start = expected?.request.startRevision ?? 0;
     const asksAgain = expected?.earlier === false && start > 1 && revision >= start;
     if (!asksAgain) expected?.told.push('created');
     duplex.data(response({ watchId: id, created: true, revision }));
+    if (expected === undefined) expect(duplex.written.at(-1)).toEqual({ cancel_request: { watch_id: id } });
     if (!asksAgain) return;
     const [cancel, create] = duplex.written.slice(-2) as [Record<string, unknown>, Record<string, unknown>];
     expect(cancel).toEqual({ cancel_request: { watch_id: id } });
     expect(createOf(create)).toMatchObject({ start_revision: start - 1 });
-    expected.id = createOf(create).watch_id;
+    expected.id = undefined;
+    expected.create = create;
     expected.earlier = true;
   }
 
   #events({ duplex, id }: { duplex: FakeDuplex; id: number }, revisions: readonly number[], more: boolean): void {
     const expected = this.#find(duplex, id);
     if (expected !== undefined && revisions.length > 0) {
-      expected.held.push(...revisions.filter((revision) => revision >= expected.request.startRevision).map(String));
-      if (!more && expected.held.length > 0) expected.told.push(expected.held.splice(0).join());
+      const { held } = expected;
+      held.push(...revisions.filter((revision) => revision >= expected.request.startRevision));
+      const rises = held.every((revision, at) => revision >= (held[at - 1] ?? expected.toldRevision + 1));
+      if (!rises) this.#expectEnd(expected, 'busy');
+      else {
+        // A revision that the fragment ends in is not complete yet.
+        const complete = more ? held.filter((revision) => revision < (held.at(-1) as number)) : [...held];
+        held.splice(0, complete.length);
+        if (complete.length > 0) {
+          expected.toldRevision = complete.at(-1) as number;
+          expected.told.push(complete.join());
+        }
+      }
     }
     duplex.data(response({ watchId: id, fragment: more }, revisions.map(eventOf)));
   }
@@ -269,8 +311,7 @@ class Run {
     return this.#open.find((expected) => expected.duplex === duplex && expected.id === id);
   }
 
-  #expectEnd(duplex: FakeDuplex, id: number, kind: string): void {
-    const expected = this.#find(duplex, id);
+  #expectEnd(expected: Expected | undefined, kind: string): void {
     if (expected === undefined) return;
     expected.open = false;
     expected.told.push(kind);
@@ -295,6 +336,7 @@ function response(fields: Partial<WatchResponse>, events: readonly WireEvent[] =
     compactRevision: 0,
     cancelReason: '',
     eventCount: events.length,
+    byteLength: 100,
     readEvents: (_, startRevision, into) => {
       into.push(...events.filter(({ modRevision }) => modRevision >= startRevision));
     },
@@ -304,8 +346,8 @@ function response(fields: Partial<WatchResponse>, events: readonly WireEvent[] =
 
 test('each watcher of a stream is told its own, whole and in order, whatever happens to the others', () => {
   fc.assert(
-    fc.property(fc.array(op, { maxLength: 100, size: 'max' }), (ops) => {
-      const run = new Run();
+    fc.property(fc.array(op, { maxLength: 100, size: 'max' }), fc.boolean(), (ops, numbersItself) => {
+      const run = new Run(numbersItself);
       for (const step of ops) run.apply(step);
       run.end();
     }),

@@ -1,5 +1,5 @@
 import { EtcdFault } from '../faults.ts';
-import type { WireEntry, WireEvent } from '../member.ts';
+import type { KeyRange, WireEntry, WireEvent } from '../member.ts';
 
 /**
  * A watch response, read as far as to know whose it is. Its events wait until the watcher says how much of each key
@@ -16,8 +16,13 @@ export interface WatchResponse {
   readonly cancelReason: string;
   /** How many events there are, those before any start revision included. */
   readonly eventCount: number;
-  /** Appends the events from `startRevision` on. Throws a `RangeError` for bytes that are none. */
-  readEvents(namespaceBytes: number, startRevision: number, into: WireEvent[]): void;
+  /** The size of the whole answer. */
+  readonly byteLength: number;
+  /**
+   * Appends the events from `startRevision` on whose keys are in the range, by their bytes. Throws a `RangeError` for
+   * bytes that are none.
+   */
+  readEvents(range: KeyRange, startRevision: number, into: WireEvent[]): void;
 }
 
 /** A range response. Throws like {@link WatchResponse.readEvents}. */
@@ -31,7 +36,8 @@ export interface RangeResponse {
   /** The whole keys of the first and the last entry; undefined when there is none. */
   readonly firstKey: Uint8Array | undefined;
   readonly lastKey: Uint8Array | undefined;
-  readEntries(namespaceBytes: number): WireEntry[];
+  /** All entries. Throws when their keys do not rise, or one is not in the range. */
+  readEntries(range: KeyRange): WireEntry[];
 }
 
 /** The answer to a renewal, by the names of etcd's own: a TTL of 0 says that the lease is gone. */
@@ -50,6 +56,18 @@ export interface WireFormat {
 
 /** The fault for bytes that are no answer: it speaks against whoever sent them, so against the member. */
 export function unreadable(what: string, error: unknown): EtcdFault {
+  if (error instanceof EtcdFault) return error;
   const reason = error instanceof Error ? error.message : String(error);
-  return new EtcdFault('connection', `the member sent a ${what} that cannot be read: ${reason}`, { cause: error });
+  return new EtcdFault('connection', `the member sent a ${what} that cannot be read: ${reason}`, {
+    code: 'invalid-answer',
+    cause: error,
+  });
 }
+
+/** The fault for an answer that contradicts its request, or itself: nothing of it is used, and it is asked for again. */
+export function contradiction(what: string): EtcdFault {
+  return new EtcdFault('busy', `an answer that cannot be: ${what}`, { code: 'invalid-answer' });
+}
+
+export const OUT_OF_RANGE = 'a key that is not in the range asked for';
+export const OUT_OF_ORDER = 'keys that do not rise';

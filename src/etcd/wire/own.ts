@@ -1,6 +1,14 @@
-import { decodeKeyAt } from '../keys.ts';
-import type { WireEntry, WireEvent } from '../member.ts';
-import type { KeepAliveResponse, RangeResponse, WatchResponse, WireFormat } from './messages.ts';
+import { compareBytes, decodeKeyAt, isInRange } from '../keys.ts';
+import type { KeyRange, WireEntry, WireEvent } from '../member.ts';
+import {
+  OUT_OF_ORDER,
+  OUT_OF_RANGE,
+  contradiction,
+  type KeepAliveResponse,
+  type RangeResponse,
+  type WatchResponse,
+  type WireFormat,
+} from './messages.ts';
 import { WireReader } from './reader.ts';
 
 /**
@@ -60,8 +68,9 @@ function watchResponse(bytes: Buffer): WatchResponse {
     compactRevision: 0,
     cancelReason: '',
     eventCount: 0,
-    readEvents(namespaceBytes: number, startRevision: number, into: WireEvent[]): void {
-      readEvents(new WireReader(bytes), namespaceBytes, startRevision, into);
+    byteLength: limit,
+    readEvents(range: KeyRange, startRevision: number, into: WireEvent[]): void {
+      readEvents(new WireReader(bytes), range, startRevision, into);
     },
   };
   while (reader.position < limit) {
@@ -107,13 +116,13 @@ function watchResponse(bytes: Buffer): WatchResponse {
   return response;
 }
 
-function readEvents(reader: WireReader, namespaceBytes: number, startRevision: number, into: WireEvent[]): void {
+function readEvents(reader: WireReader, range: KeyRange, startRevision: number, into: WireEvent[]): void {
   const limit = reader.bytes.length;
   while (reader.position < limit) {
     const tag = reader.uint32();
     if (tag === WATCH_EVENT) {
-      const event = readEvent(reader, reader.end(limit), namespaceBytes);
-      if (event.modRevision >= startRevision) into.push(event);
+      const event = readEvent(reader, reader.end(limit), range);
+      if (event !== undefined && event.modRevision >= startRevision) into.push(event);
     } else {
       reader.skip(tag, limit);
     }
@@ -154,9 +163,12 @@ class OwnEvent extends OwnEntry implements WireEvent {
   previous: OwnEntry | undefined = undefined;
 }
 
-function readEvent(reader: WireReader, limit: number, namespaceBytes: number): WireEvent {
+/** Undefined when its key is not in the range. */
+function readEvent(reader: WireReader, limit: number, range: KeyRange): WireEvent | undefined {
   const event = new OwnEvent(reader.bytes);
   let complete = false;
+  let inRange = false;
+  let previousInRange = false;
   while (reader.position < limit) {
     const tag = reader.uint32();
     switch (tag) {
@@ -164,12 +176,12 @@ function readEvent(reader: WireReader, limit: number, namespaceBytes: number): W
         event.type = reader.uint32() === DELETE ? 'delete' : 'put';
         break;
       case EVENT_KV:
-        readEntry(reader, reader.end(limit), namespaceBytes, event);
+        inRange = readEntry(reader, reader.end(limit), range, event) ?? inRange;
         complete = true;
         break;
       case EVENT_PREVIOUS:
         event.previous ??= new OwnEntry(reader.bytes);
-        readEntry(reader, reader.end(limit), namespaceBytes, event.previous);
+        previousInRange = readEntry(reader, reader.end(limit), range, event.previous) ?? previousInRange;
         break;
       default:
         reader.skip(tag, limit);
@@ -177,10 +189,13 @@ function readEvent(reader: WireReader, limit: number, namespaceBytes: number): W
   }
   expectEnd(reader, limit);
   if (!complete) throw new RangeError('an event without a key');
-  return event;
+  // Of another key, it says nothing about this one.
+  if (!previousInRange || event.previous?.key !== event.key) event.previous = undefined;
+  return inRange ? event : undefined;
 }
 
-function readEntry(reader: WireReader, limit: number, namespaceBytes: number, entry: OwnEntry): void {
+/** Whether the key is in the range, and only then has the entry its key; undefined when no key is there. */
+function readEntry(reader: WireReader, limit: number, range: KeyRange, entry: OwnEntry): boolean | undefined {
   const { bytes } = reader;
   let keyStart = 0;
   let keyEnd = -1;
@@ -189,7 +204,7 @@ function readEntry(reader: WireReader, limit: number, namespaceBytes: number, en
     switch (tag) {
       case KV_KEY: {
         const end = reader.end(limit);
-        keyStart = reader.position + namespaceBytes;
+        keyStart = reader.position;
         reader.position = keyEnd = end;
         break;
       }
@@ -214,10 +229,17 @@ function readEntry(reader: WireReader, limit: number, namespaceBytes: number, en
     }
   }
   expectEnd(reader, limit);
-  if (keyEnd === -1) return;
-  if (keyStart > keyEnd) throw new RangeError('a key that is not in the namespace');
-  entry.key = decodeKeyAt(bytes, keyStart, keyEnd);
+  if (keyEnd === -1) return undefined;
+  lastKeyStart = keyStart;
+  lastKeyEnd = keyEnd;
+  if (!isInRange(bytes, keyStart, keyEnd, range) || keyEnd - keyStart < range.namespaceBytes) return false;
+  entry.key = decodeKeyAt(bytes, keyStart + range.namespaceBytes, keyEnd);
+  return true;
 }
+
+// Where the key read last is in its message: kept here, because entries by the ten thousand would keep it too.
+let lastKeyStart = 0;
+let lastKeyEnd = 0;
 
 function rangeResponse(bytes: Buffer): RangeResponse {
   const limit = bytes.length;
@@ -258,18 +280,25 @@ function rangeResponse(bytes: Buffer): RangeResponse {
     byteLength: limit,
     firstKey: entryCount === 0 ? undefined : keyBytes(bytes, first),
     lastKey: entryCount === 0 ? undefined : keyBytes(bytes, last),
-    readEntries: (namespaceBytes) => readEntries(new WireReader(bytes), entryCount, namespaceBytes),
+    readEntries: (range) => readEntries(new WireReader(bytes), entryCount, range),
   };
 }
 
-function readEntries(reader: WireReader, entryCount: number, namespaceBytes: number): WireEntry[] {
+function readEntries(reader: WireReader, entryCount: number, range: KeyRange): WireEntry[] {
+  const { bytes } = reader;
+  let start = 0;
+  let end = -1;
   const limit = reader.bytes.length;
   const entries: WireEntry[] = [];
   while (entries.length < entryCount) {
     const tag = reader.uint32();
     if (tag === RANGE_KV) {
       const entry = new OwnEntry(reader.bytes);
-      readEntry(reader, reader.end(limit), namespaceBytes, entry);
+      if (readEntry(reader, reader.end(limit), range, entry) !== true) throw contradiction(OUT_OF_RANGE);
+      if (end !== -1 && compareBytes(bytes, start, end, bytes, lastKeyStart, lastKeyEnd) >= 0)
+        throw contradiction(OUT_OF_ORDER);
+      start = lastKeyStart;
+      end = lastKeyEnd;
       entries.push(entry);
     } else {
       reader.skip(tag, limit);

@@ -1,7 +1,7 @@
-import { decodeKey } from '../keys.ts';
-import type { WireEntry, WireEvent } from '../member.ts';
+import { compareBytes, decodeKey, isInRange } from '../keys.ts';
+import type { KeyRange, WireEntry, WireEvent } from '../member.ts';
 import type { MethodDefinition } from '../rpc.ts';
-import type { WireFormat } from './messages.ts';
+import { OUT_OF_ORDER, OUT_OF_RANGE, contradiction, type WireFormat } from './messages.ts';
 
 /** A key-value as etcd3's generated decoder gives it: 64-bit integers are decimal strings. */
 export interface StockKeyValue {
@@ -59,9 +59,12 @@ export function stockFormat(methods: {
         compactRevision: Number(response.compact_revision),
         cancelReason: response.cancel_reason,
         eventCount: response.events.length,
-        readEvents(namespaceBytes, startRevision, into) {
+        byteLength: bytes.length,
+        readEvents(range, startRevision, into) {
           for (const event of response.events) {
-            const decoded = toEvent(event, namespaceBytes);
+            if (event.kv === null) throw new RangeError('an event without a key');
+            if (!isWithin(event.kv.key, range)) continue;
+            const decoded = toEvent(event, event.kv, range.namespaceBytes);
             if (decoded.modRevision >= startRevision) into.push(decoded);
           }
         },
@@ -77,7 +80,15 @@ export function stockFormat(methods: {
         byteLength: bytes.length,
         firstKey: kvs[0]?.key,
         lastKey: kvs.at(-1)?.key,
-        readEntries: (namespaceBytes) => kvs.map((kv) => toEntry(kv, namespaceBytes)),
+        readEntries(range) {
+          for (const [index, { key }] of kvs.entries()) {
+            if (!isWithin(key, range)) throw contradiction(OUT_OF_RANGE);
+            const before = kvs[index - 1]?.key;
+            if (before !== undefined && compareBytes(before, 0, before.length, key, 0, key.length) >= 0)
+              throw contradiction(OUT_OF_ORDER);
+          }
+          return kvs.map((kv) => toEntry(kv, range.namespaceBytes));
+        },
       };
     },
     keepAliveRequest: (request) => methods.leaseKeepAlive.requestSerialize(request),
@@ -99,11 +110,14 @@ export function toEntry(kv: StockKeyValue, namespaceBytes: number): WireEntry {
   };
 }
 
-function toEvent(event: StockEvent, namespaceBytes: number): WireEvent {
-  if (event.kv === null) throw new RangeError('an event without a key');
-  const type = event.type === 'Delete' || event.type === 1 ? 'delete' : 'put';
-  const entry = toEntry(event.kv, namespaceBytes);
-  return event.prev_kv === null
-    ? { type, ...entry }
-    : { type, ...entry, previous: toEntry(event.prev_kv, namespaceBytes) };
+function isWithin(key: Uint8Array, range: KeyRange): boolean {
+  return key.length >= range.namespaceBytes && isInRange(key, 0, key.length, range);
+}
+
+function toEvent({ type: kind, prev_kv: previous }: StockEvent, kv: StockKeyValue, namespaceBytes: number): WireEvent {
+  const type = kind === 'Delete' || kind === 1 ? 'delete' : 'put';
+  const entry = toEntry(kv, namespaceBytes);
+  if (previous === null || previous.key.length < namespaceBytes) return { type, ...entry };
+  const before = toEntry(previous, namespaceBytes);
+  return before.key === entry.key ? { type, ...entry, previous: before } : { type, ...entry };
 }

@@ -2,11 +2,19 @@ import { Etcd3 } from 'etcd3';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { clientParts, endpointsOf } from '../../../src/etcd/etcd3-client.ts';
-import type { WireEntry, WireEvent } from '../../../src/etcd/member.ts';
+import type { KeyRange, WireEntry, WireEvent } from '../../../src/etcd/member.ts';
+import { EtcdFault } from '../../../src/etcd/faults.ts';
 import type { RangeResponse, WatchResponse } from '../../../src/etcd/wire/messages.ts';
 import { ownFormat } from '../../../src/etcd/wire/own.ts';
 import { stockFormat } from '../../../src/etcd/wire/stock.ts';
 import { message, type Field } from '../../support/wire-writer.ts';
+
+/** Every key is in it. */
+const allKeys = (namespaceBytes: number = 0): KeyRange => ({
+  key: new Uint8Array(0),
+  rangeEnd: Uint8Array.of(0),
+  namespaceBytes,
+});
 
 const methods = stockMethods();
 const stock = stockFormat(methods);
@@ -108,7 +116,7 @@ function allOfWatch(response: WatchResponse, namespaceBytes: number): unknown {
 function events(response: WatchResponse, namespaceBytes: number, startRevision = -Infinity): unknown {
   const into: WireEvent[] = [];
   try {
-    response.readEvents(namespaceBytes, startRevision, into);
+    response.readEvents(allKeys(namespaceBytes), startRevision, into);
   } catch (error) {
     expect(error).toBeInstanceOf(RangeError);
     return 'refused';
@@ -124,9 +132,9 @@ function allOfRange(response: RangeResponse, namespaceBytes: number): unknown {
   const { revision, more, count, entryCount, byteLength, firstKey, lastKey } = response;
   let entries: unknown = 'refused';
   try {
-    entries = response.readEntries(namespaceBytes).map(plain);
+    entries = response.readEntries(allKeys(namespaceBytes)).map(plain);
   } catch (error) {
-    expect(error).toBeInstanceOf(RangeError);
+    if (!(error instanceof RangeError)) entries = (error as EtcdFault).message;
   }
   return {
     revision,
@@ -194,7 +202,9 @@ describe('renewals are written and read as by etcd3', () => {
 test('a lease can be had as its text and as two halves, for any 64 bits', () => {
   fc.assert(
     fc.property(int64, (lease) => {
-      const [entry] = ownFormat.rangeResponse(message([2, message([1, Buffer.from('k')], [6, lease])])).readEntries(0);
+      const [entry] = ownFormat
+        .rangeResponse(message([2, message([1, Buffer.from('k')], [6, lease])]))
+        .readEntries(allKeys());
       expect(entry?.lease).toBe(String(BigInt.asIntN(64, lease)));
       expect([entry?.leaseHigh, entry?.leaseLow]).toEqual([
         Number(BigInt.asIntN(32, lease >> 32n)),
@@ -223,15 +233,15 @@ describe('bytes that are no message end in a RangeError, and end', () => {
     for (const read of [
       () => {
         const response = ownFormat.watchResponse(bytes);
-        response.readEvents(0, 0, []);
+        response.readEvents(allKeys(), 0, []);
       },
-      () => ownFormat.rangeResponse(bytes).readEntries(0),
+      () => ownFormat.rangeResponse(bytes).readEntries(allKeys()),
       () => ownFormat.keepAliveResponse(bytes),
     ]) {
       try {
         read();
       } catch (error) {
-        expect(error).toBeInstanceOf(RangeError);
+        if (!(error instanceof EtcdFault)) expect(error).toBeInstanceOf(RangeError);
       }
     }
   };
@@ -274,7 +284,51 @@ describe('bytes that are no message end in a RangeError, and end', () => {
     ['a wire type that is none', Buffer.from([0x67])],
   ])('%s', (_, bytes) => {
     expect(() => {
-      ownFormat.watchResponse(bytes).readEvents(0, 0, []);
+      ownFormat.watchResponse(bytes).readEvents(allKeys(), 0, []);
     }).toThrow(RangeError);
+  });
+});
+
+describe('a key is held against the range asked for, by its bytes', () => {
+  const kv = (key: string | number[]): Buffer => message([1, Buffer.from(key as string)], [2, 1], [3, 7]);
+  const range: KeyRange = { key: Buffer.from('ns/a/'), rangeEnd: Buffer.from('ns/a0'), namespaceBytes: 3 };
+  const keysOf = (...keys: (string | number[])[]): string[][] =>
+    [ownFormat, stock].map((format) => {
+      const into: WireEvent[] = [];
+      format
+        .watchResponse(message(...keys.map((key) => [11, message([2, kv(key)])] as const)))
+        .readEvents(range, 0, into);
+      return into.map((event) => event.key);
+    });
+
+  test('events of another key are dropped, before it is decoded', () => {
+    expect(keysOf('ns/b/1', 'ns/a/1', 'a/1', '', 'ns', 'ns/a', 'ns/a0', [0xff, 0xfe], 'ns/a/\uFFFF')).toEqual([
+      ['a/1', 'a/\uFFFF'],
+      ['a/1', 'a/\uFFFF'],
+    ]);
+  });
+
+  test('what a key held before is not believed when it is that of another key', () => {
+    const previous = message([2, kv('ns/a/1')], [3, kv('ns/a/2')]);
+    const same = message([2, kv('ns/a/1')], [3, kv('ns/a/1')]);
+    for (const format of [ownFormat, stock]) {
+      const into: WireEvent[] = [];
+      format.watchResponse(message([11, previous], [11, same])).readEvents(range, 0, into);
+      expect(into.map((event) => event.previous?.key)).toEqual([undefined, 'a/1']);
+    }
+  });
+
+  test.each([
+    ['of another range', ['ns/a/1', 'ns/b/1']],
+    ['that do not rise', ['ns/a/2', 'ns/a/1']],
+    ['that repeat', ['ns/a/1', 'ns/a/1']],
+    ['that are empty', ['']],
+  ])('a list with keys %s is refused whole', (_, keys) => {
+    for (const format of [ownFormat, stock]) {
+      const response = format.rangeResponse(message(...keys.map((key) => [2, kv(key)] as const)));
+      expect(() => response.readEntries(range)).toThrow(
+        expect.objectContaining({ kind: 'busy', code: 'invalid-answer' }) as Error,
+      );
+    }
   });
 });
