@@ -6,16 +6,15 @@ import { join } from 'node:path';
 import { Etcd3 } from 'etcd3';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { register$, watchPrefixState$ } from '../../src/index.ts';
-import { disposer } from '../discovery/support.ts';
-import { record } from '../registration/support.ts';
 import { etcdBinary } from '../support/etcd-binary.ts';
 import { startEtcd, type EtcdServer } from '../support/etcd-server.ts';
 import { eventually } from '../support/eventually.ts';
+import { Stage, holds, pass, registered } from './support.ts';
 
 // Signed tokens that live for two seconds: with each renewal etcd looks whether the token is still valid, and whether
 // the user may write every key of the lease. Before these versions it looked at nothing, and refused nothing.
 const directory = mkdtempSync(join(tmpdir(), 'rx-etcd-test-jwt-'));
-const end = disposer();
+const end = new Stage();
 let server: EtcdServer;
 let root: Etcd3;
 
@@ -61,25 +60,14 @@ function checksRenewals(): boolean {
 
 function stage() {
   const client = end.client(server.clientUrl, { auth: { username: 'provider', password: 'secret' } });
-  const register = (key: string) => {
-    const recording = record(register$(client, key, 'host', { ttlSeconds: 3 }));
-    end.add(() => {
-      recording.subscription.unsubscribe();
-    });
-    return recording;
-  };
-  return { client, register, watched: end.follow(watchPrefixState$(client, '/first/')) };
-}
-
-async function pass(ms: number): Promise<void> {
-  const sinceMs = performance.now();
-  await eventually(() => performance.now() - sinceMs > ms, { withinMs: ms + 5000, what: 'time that passes' });
+  const register = (key: string) => end.record(register$(client, key, 'host', { ttlSeconds: 3 }));
+  return { client, register, watched: end.record(watchPrefixState$(client, '/first/')) };
 }
 
 test('tokens that expire cost a new token and a new keepalive stream, and no lease and no stale snapshot', async () => {
   const { register, watched } = stage();
   const [first, second] = [register('/first/a'), register('/first/b')];
-  await watched.holds({ '/first/a': 'host', '/first/b': 'host' });
+  await holds(watched, { '/first/a': 'host', '/first/b': 'host' });
   await pass(9000);
   expect(watched.statuses).toEqual(['pending', 'live']);
   for (const { statuses, error } of [first, second]) {
@@ -91,22 +79,22 @@ test('tokens that expire cost a new token and a new keepalive stream, and no lea
 test('a role taken away ends the registration that needed it alone', async () => {
   const { register, watched } = stage();
   const [kept, lost] = [register('/first/kept'), register('/second/lost')];
-  await Promise.all([kept.reaches('registered'), lost.reaches('registered')]);
-  await watched.holds({ '/first/kept': 'host' });
+  await Promise.all([registered(kept), registered(lost)]);
+  await holds(watched, { '/first/kept': 'host' });
   await root.user('provider').removeRole('second');
   await pass(5000);
   if (checksRenewals()) expect(lost.error).toMatchObject({ code: 'permission-denied' });
   expect(kept.error).toBeUndefined();
   expect(kept.last?.status).toBe('registered');
   expect(watched.error).toBeUndefined();
-  expect(watched.last.status).toBe('live');
+  expect(watched.last?.status).toBe('live');
   await root.user('provider').addRole('second');
 });
 
 test('a foreign key under one of the leases ends that registration alone', async () => {
   const { register, watched } = stage();
   const [kept, other] = [register('/first/kept'), register('/second/other')];
-  const [{ leaseId }] = await Promise.all([other.reaches('registered'), kept.reaches('registered')]);
+  const [{ leaseId }] = await Promise.all([registered(other), registered(kept)]);
   // A token of root's from before the change is refused once.
   await eventually(() =>
     root.kv.put({ key: Buffer.from('/foreign'), value: Buffer.from('x'), lease: leaseId }).then(() => true),
