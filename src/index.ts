@@ -11,7 +11,7 @@ export {
   type WatchEventsOptions,
 } from './discovery/watch-events.ts';
 export type { PrefixState, RejectedKeys, ResyncReason } from './discovery/prefix-state.ts';
-export { Snapshot } from './discovery/snapshot.ts';
+export { Snapshot, type Entry } from './discovery/snapshot.ts';
 export { changes, type Change, type ChangesOptions } from './discovery/changes.ts';
 
 // Steadiness: calm between the watch and the selector.

@@ -41,11 +41,19 @@ export function json<T>(schema?: StandardSchema<T>): Codec<T> {
         result.catch(() => undefined);
         throw new TypeError('the schema validates asynchronously; a codec needs one that answers synchronously');
       }
-      if (result.issues !== undefined) throw new TypeError(result.issues.map(describeIssue).join('; '));
+      if (result.issues !== undefined) throw new TypeError(describeIssues(result.issues));
       return result.value;
     },
   };
 }
+
+/** A validator can say something of each of a hundred thousand elements. */
+function describeIssues(issues: readonly StandardIssue[]): string {
+  const more = issues.length > MAX_ISSUES ? `; and ${issues.length - MAX_ISSUES} more` : '';
+  return `${issues.slice(0, MAX_ISSUES).map(describeIssue).join('; ')}${more}`;
+}
+
+const MAX_ISSUES = 10;
 
 function describeIssue({ path = [], message }: StandardIssue): string {
   const keys = path.map((part) => String(typeof part === 'object' ? part.key : part));

@@ -170,7 +170,7 @@ function knownOf(
   { snapshot, rejected, skipped }: RangeContents<unknown>,
   key: string,
 ): SnapshotEntry<unknown> | undefined {
-  return Snapshot.entry(snapshot, key) ?? Snapshot.entry(rejected, key) ?? Snapshot.entry(skipped, key);
+  return Snapshot.record(snapshot, key) ?? Snapshot.record(rejected, key) ?? Snapshot.record(skipped, key);
 }
 
 type Decoded<T> =

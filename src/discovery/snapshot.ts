@@ -41,11 +41,36 @@ export class SnapshotDraft<T> {
   }
 }
 
+/** A key with its value, and what etcd keeps with it. */
+export interface Entry<T> {
+  readonly key: string;
+  readonly value: T;
+  /** The revision that wrote it last; 0 in a snapshot that is not etcd's. */
+  readonly modRevision: number;
+  /** The revision that made the key; 0 in a snapshot that is not etcd's. */
+  readonly createRevision: number;
+  /** The id of the lease it is attached to, in decimal; `'0'` for none. */
+  readonly lease: string;
+}
+
+// Its text stands in the error.
+const NOT_CLONEABLE = Symbol('a Snapshot, which cannot be cloned: send [...snapshot] instead');
+
+const CONTENTS: PropertyDescriptor & ThisType<Snapshot<unknown>> = {
+  enumerable: true,
+  get() {
+    return [...this];
+  },
+};
+
 /**
  * What etcd held under a prefix at one revision: an immutable Map in key order.
  *
  * The order is etcd's own, by the keys' UTF-8 bytes. A change makes a new snapshot in O(log n) that shares
  * all else with the one before; old ones stay true for as long as anyone holds them.
+ *
+ * It is a value: `console.log` shows its entries, `JSON.stringify` writes them, and two are deeply equal when revision
+ * and entries are. `structuredClone` refuses it: clone `[...snapshot]`.
  *
  * @example
  * ```ts
@@ -60,9 +85,19 @@ export class Snapshot<T> implements ReadonlyMap<string, T> {
   readonly revision: number;
   readonly #tree: KeyTree<SnapshotEntry<T>>;
 
+  /**
+   * Says to `structuredClone`, `postMessage` and the like that this is no plain object: a symbol cannot be cloned, and
+   * what cannot be seen from outside would be lost in silence.
+   *
+   * @internal
+   */
+  readonly kind: symbol = NOT_CLONEABLE;
+
   private constructor(tree: KeyTree<SnapshotEntry<T>>, revision: number) {
     this.#tree = tree;
     this.revision = revision;
+    // Comparisons (`assert.deepStrictEqual`, `toEqual`, lodash) look at an object's own enumerable properties.
+    Object.defineProperty(this, 'contents', CONTENTS);
   }
 
   /** A snapshot of given entries, for tests and for fixed sets of hosts. Later duplicates win. */
@@ -129,8 +164,41 @@ export class Snapshot<T> implements ReadonlyMap<string, T> {
     return this.entries();
   }
 
-  get [Symbol.toStringTag](): string {
-    return 'Snapshot';
+  /** The key with all that etcd keeps with it, `undefined` when the key is absent. O(log n). */
+  entry(key: string): Entry<T> | undefined {
+    const found = this.#tree.get(key);
+    if (found === undefined) return undefined;
+    const { value, modRevision, createRevision, lease } = found;
+    return { key, value, modRevision, createRevision, lease };
+  }
+
+  /** In JSON a snapshot is the array of its entries, `[key, value]`: `Snapshot.of(JSON.parse(text))` is one again. */
+  toJSON(): [key: string, value: T][] {
+    return [...this];
+  }
+
+  /**
+   * `console.log` shows it like a Map.
+   *
+   * @internal
+   */
+  [Symbol.for('nodejs.util.inspect.custom')](
+    depth: number,
+    options: { readonly maxArrayLength?: number | null },
+    inspect: (value: unknown, options: object) => string,
+  ): string {
+    const name = `Snapshot(${this.size}) [revision ${this.revision}]`;
+    if (depth < 0) return `[${name}]`;
+    // As many as are shown: copying a million entries to print a hundred would take a second.
+    const most = options.maxArrayLength ?? (options.maxArrayLength === null ? Infinity : 100);
+    const shown = new Map<string, T>();
+    for (const [key, value] of this) {
+      if (shown.size >= most) break;
+      shown.set(key, value);
+    }
+    const text = inspect(shown, options).replace(/^Map\(\d+\)/, name);
+    const hidden = this.size - shown.size;
+    return hidden === 0 ? text : `${text.slice(0, -1).trimEnd()}${shown.size > 0 ? ',' : ''} ... ${hidden} more }`;
   }
 
   /**
@@ -169,7 +237,7 @@ export class Snapshot<T> implements ReadonlyMap<string, T> {
   }
 
   /** @internal */
-  static entry<T>(snapshot: Snapshot<T>, key: string): SnapshotEntry<T> | undefined {
+  static record<T>(snapshot: Snapshot<T>, key: string): SnapshotEntry<T> | undefined {
     return snapshot.#tree.get(key);
   }
 

@@ -41,6 +41,30 @@ describe('fileStore', () => {
     expect(await readdir(directory)).toEqual([]);
   });
 
+  it('keeps the mode of the file: one of 0600 became readable to all', async () => {
+    const path = join(directory, 'hosts.json');
+    await writeFile(path, 'old', { mode: 0o600 });
+    await fileStore(path).save('new');
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+  });
+
+  it('two stores that save at once never tear the file, and no save fails: both wrote to one temporary name', async () => {
+    const path = join(directory, 'hosts.json');
+    const texts = ['a', 'b', 'c'].map((letter) => letter.repeat(300_000));
+    const readings: string[] = [];
+    await fileStore(path).save(texts[0]!);
+    await Promise.all([
+      ...texts.map(async (text) => {
+        for (let n = 0; n < 10; n++) await fileStore(path).save(text);
+      }),
+      (async () => {
+        for (let n = 0; n < 30; n++) readings.push((await fileStore(path).load())!);
+      })(),
+    ]);
+    expect(readings.filter((text) => !texts.includes(text))).toEqual([]);
+    expect(await readdir(directory)).toEqual(['hosts.json']);
+  });
+
   it('refuses an empty path', () => {
     expect(() => fileStore('')).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
   });

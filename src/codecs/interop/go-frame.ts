@@ -74,8 +74,18 @@ export function goFrame(options: GoFrameOptions = {}): GoFrame {
   };
 }
 
+/** Without the slashes around it. No regular expression: one that looks for the last run is quadratic in all of them. */
+function withoutSlashes(key: string): string {
+  let [start, end] = [0, key.length];
+  while (start < end && key[start] === '/') start += 1;
+  while (end > start && key[end - 1] === '/') end -= 1;
+  return key.slice(start, end);
+}
+
+const PARTS = 6;
+
 function decodeService(bytes: Uint8Array, key: string): GoFrameService {
-  const [head, deployment, namespace, name, version, addresses] = key.replace(/^\/+|\/+$/g, '').split('/');
+  const [head, deployment, namespace, name, version, addresses] = withoutSlashes(key).split('/', PARTS);
   if (
     head === undefined ||
     deployment === undefined ||
@@ -95,5 +105,7 @@ function decodeService(bytes: Uint8Array, key: string): GoFrameService {
 
 function readMetadata(bytes: Uint8Array): JsonObject {
   // GoFrame writes no metadata as {}, null or nothing at all, depending on its version.
-  return bytes.length === 0 || Buffer.from(bytes).toString() === 'null' ? {} : parseObject(bytes);
+  return bytes.length === 0 || (bytes.length === 4 && Buffer.from(bytes).toString() === 'null')
+    ? {}
+    : parseObject(bytes);
 }

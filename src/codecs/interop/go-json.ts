@@ -75,7 +75,8 @@ export function asObject(value: unknown, place: string): JsonObject {
 
 function field<T>(object: JsonObject, name: string, type: 'string' | 'number' | 'boolean', zero: T): T {
   const value = object[name] ?? zero;
-  if (typeof value !== type) throw mismatch(name, `a ${type}`, value);
+  // 1e999 reads as Infinity, which JSON cannot write back.
+  if (typeof value !== type || value === Infinity || value === -Infinity) throw mismatch(name, `a ${type}`, value);
   return value as T;
 }
 
