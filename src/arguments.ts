@@ -5,8 +5,8 @@ import { RxEtcdError, invalidArgument, quoted } from './errors.ts';
 export type OptionNames<O> = Readonly<Record<keyof O, true>>;
 
 /**
- * The options that a user gave. Throws `invalid-argument` for a value that is no object, and for an unknown option, with
- * the known one that was probably meant: a misspelt option would be ignored in silence.
+ * The options that a user gave. Throws `invalid-argument` for a value that is no object, and for an unknown option,
+ * with the known one that was probably meant: a misspelt option would be ignored in silence.
  */
 export function optionsArgument<O extends object>(argument: string, options: O | undefined, names: OptionNames<O>): O {
   if (options === undefined) return {} as O;
