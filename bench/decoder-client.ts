@@ -1,10 +1,10 @@
 /** Reads one watch response again and again, our way and etcd3's, and reports nanoseconds of CPU per event. */
 import { ownFormat } from '../src/etcd/wire/own.ts';
-import { stockFormat } from '../src/etcd/wire/stock.ts';
+import { stockFormat } from '../test/support/stock-format.ts';
+import { stockMethods } from '../test/support/stock-methods.ts';
 import { message } from '../test/support/wire-writer.ts';
 import { cpuUs } from './support/cpu.ts';
 import { hostKey, hostLease, hostValue } from './support/hosts.ts';
-import { stockMethods } from './support/stock.ts';
 
 const { subject, events } = JSON.parse(process.argv[2] ?? '{}') as { subject: 'rx-etcd' | 'etcd3'; events: number };
 const format = subject === 'rx-etcd' ? ownFormat : stockFormat(stockMethods());

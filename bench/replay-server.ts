@@ -5,7 +5,7 @@
  */
 import http2 from 'node:http2';
 import { eventKey, hostKey, hostLease, hostValue } from './support/hosts.ts';
-import { stockMethods } from './support/stock.ts';
+import { stockMethods } from '../test/support/stock-methods.ts';
 import { frame, message } from '../test/support/wire-writer.ts';
 
 interface Canned {

@@ -81,3 +81,4 @@ export {
   type RxEtcdErrorCode,
 } from './errors.ts';
 export type { EtcdClient } from './etcd/etcd3-client.ts';
+export type { EtcdOptions, EtcdTlsOptions } from './etcd/etcd-options.ts';

@@ -2,7 +2,8 @@ import type { Etcd3, IKeyValue } from 'etcd3';
 import { fromEvent, map, merge, scan } from 'rxjs';
 import { watchPrefix$ } from '../../src/index.ts';
 import { PREFIX } from '../support/hosts.ts';
-import { serviceClient, stockMethods } from '../support/stock.ts';
+import { stockMethods } from '../../test/support/stock-methods.ts';
+import { serviceClient } from '../support/stock.ts';
 
 /** Follows the prefix; calls back with each revision seen, and resolves when it is watching. */
 type Subject = (etcd: Etcd3, onRevision: (revision: number) => void) => Promise<void>;

@@ -1,197 +1,146 @@
+import { createSecureContext, type ConnectionOptions } from 'node:tls';
 import type { Etcd3, Namespace } from 'etcd3';
-import { RxEtcdError, callbackFailed, invalidArgument } from '../errors.ts';
-import { closingCredentials } from './closing-credentials.ts';
-import { EtcdFault } from './faults.ts';
-import type { CallOptions, GrpcClient, MethodDefinition } from './rpc.ts';
-
-/** An etcd3 client, or a namespace of one. */
-export type EtcdClient = Etcd3 | Namespace;
+import { RxEtcdError, callbackFailed, invalidArgument, reasonOf } from '../errors.ts';
+import {
+  endpointsArgument,
+  namedTls,
+  refuseUnsupported,
+  transportSettings,
+  type ClientSettings,
+  type Credentials,
+} from './client-settings.ts';
+import { settingsOfOptions, type EtcdOptions } from './etcd-options.ts';
 
 /**
- * What this library takes from an etcd3 client: where the members are, how to reach and authenticate to
- * them, and the generated service definitions. The connection itself is our own: docs/decisions/0005.
- * This file is the only one that knows etcd3's inside.
+ * Where etcd is: an etcd3 client or a namespace of one, whose options are read, or the options themselves. Connections
+ * are this library's own in any case.
  */
+export type EtcdClient = Etcd3 | Namespace | EtcdOptions;
+
 export interface ClientParts {
-  /** The same for a client and all its namespaces: what is shared is shared per pool. */
-  readonly pool: object;
-  /** The namespace's prefix, empty for the client itself. */
+  /** The same for a client and all its namespaces: what is shared is shared by it. */
+  readonly key: object;
+  /** Prepended to every key. */
   readonly namespace: Uint8Array;
+  /** Reads and checks what the connection needs; throws `invalid-argument` or `unsupported-client`. */
+  readonly settings: () => ClientSettings;
 }
 
-/** One member's address and how to connect to it. */
-export interface Endpoint {
-  readonly host: string;
-  /** A grpc client with a channel of its own. Throws a `client-closed` fault when the etcd3 client is closed. */
-  connect(options: Readonly<Record<string, unknown>>): { client: GrpcClient; methods: Methods; close: () => void };
+// What is read of etcd3 1.1 and not part of its public types: three fields of a client, `prefix`, `options` and `pool`,
+// and two of the pool. A test fails by the name of the one that is gone: test/etcd/etcd3-client.test.ts.
+interface Etcd3Inside {
+  readonly prefix?: unknown;
+  readonly options?: unknown;
+  readonly pool?: { readonly hosts?: unknown; readonly mockImpl?: unknown };
 }
 
-export interface Methods {
-  readonly range: MethodDefinition;
-  readonly txn: MethodDefinition;
-  readonly watch: MethodDefinition;
-  readonly leaseGrant: MethodDefinition;
-  readonly leaseRevoke: MethodDefinition;
-  readonly leaseKeepAlive: MethodDefinition;
-  readonly authenticate: MethodDefinition;
-}
-
-type Service = 'KV' | 'Watch' | 'Lease' | 'Auth';
-
-interface GrpcClientConstructor {
-  new (address: string, credentials: unknown, options: object): GrpcClient;
-  readonly service: Readonly<Record<string, MethodDefinition>>;
-}
-
-interface PoolInside {
-  /** What `client.mock()` was given. */
-  readonly mockImpl?: unknown;
-  readonly hosts: readonly HostInside[];
-  readonly options: {
-    readonly auth?: { readonly username: string; readonly password: string };
-    readonly defaultCallOptions?: CallOptions | ((context: object) => CallOptions | undefined);
+interface Etcd3Options {
+  readonly hosts?: unknown;
+  readonly credentials?: {
+    readonly rootCertificate?: Buffer;
+    readonly privateKey?: Buffer;
+    readonly certChain?: Buffer;
   };
-}
-
-interface HostInside {
-  readonly host: string;
-  readonly channelCredentials: unknown;
-  readonly channelOptions?: object;
-  readonly closed: boolean;
-  getServiceClient(service: Service): GrpcClient;
+  readonly auth?: Partial<Credentials>;
+  readonly grpcOptions?: object;
+  readonly defaultCallOptions?: unknown;
+  readonly dialTimeout?: unknown;
 }
 
 /** The parts of a client, or a thrown error that says what is wrong with it. */
 export function clientParts(client: EtcdClient): ClientParts {
-  const inside = client as unknown as { readonly pool?: Partial<PoolInside>; readonly prefix?: unknown } | null;
-  if (inside === null || typeof inside !== 'object' || inside.pool === undefined) {
-    throw invalidArgument('client', 'an Etcd3 or a Namespace of the etcd3 package', client);
+  const given: unknown = client;
+  if (typeof given !== 'object' || given === null || !('pool' in given || 'hosts' in given)) {
+    throw invalidArgument('client', 'an Etcd3 or a Namespace of the etcd3 package, or options with `hosts`', given);
   }
-  const host = inside.pool.hosts?.[0];
-  if (host === undefined || typeof host.getServiceClient !== 'function' || !(inside.prefix instanceof Uint8Array)) {
-    throw new RxEtcdError('unsupported-client', 'client: this version of etcd3 is not supported; use etcd3 1.1');
+  if ('pool' in given) return etcd3Parts(given as Etcd3Inside);
+  const options = given as EtcdOptions;
+  const { namespace = '' } = options;
+  if (typeof namespace !== 'string' || !namespace.isWellFormed()) {
+    throw invalidArgument('client.namespace', 'a string', namespace);
   }
-  refuseMock(inside.pool);
-  return { pool: inside.pool, namespace: inside.prefix };
+  return { key: options, namespace: Buffer.from(namespace), settings: () => settingsOfOptions(options) };
 }
 
-/** Throws for a client whose calls are mocked: a connection of our own would go round the mock, to a real etcd. */
-export function refuseMock(pool: object): void {
-  const { mockImpl } = insideOf(pool);
-  if (mockImpl === undefined || mockImpl === null) return;
-  throw new RxEtcdError('unsupported-client', 'client: it is mocked by client.mock(); rx-etcd would write for real');
+function etcd3Parts(inside: Etcd3Inside): ClientParts {
+  const { prefix, options, pool } = inside;
+  if (!(prefix instanceof Uint8Array)) throw unsupported('prefix');
+  if (typeof options !== 'object' || options === null) throw unsupported('options');
+  if (typeof pool !== 'object' || (pool as unknown) === null) throw unsupported('pool');
+  const { hosts } = pool;
+  const isHost = (host: unknown): boolean => typeof (host as { closed?: unknown } | undefined)?.closed === 'boolean';
+  if (!Array.isArray(hosts) || hosts.length === 0 || !hosts.every(isHost)) throw unsupported('pool.hosts[].closed');
+  const refuseMock = (): void => {
+    if (pool.mockImpl === undefined || pool.mockImpl === null) return;
+    throw new RxEtcdError(
+      'unsupported-client',
+      'client: it is mocked (client.mock()), and this library connects by itself; unmock() it, or give it a fake Observable',
+    );
+  };
+  refuseMock();
+  const isClosed = (): boolean => (hosts as readonly { readonly closed: boolean }[]).some(({ closed }) => closed);
+  return { key: pool, namespace: prefix, settings: () => etcd3Settings(options, isClosed, refuseMock) };
 }
 
-export function endpointsOf(pool: object): readonly Endpoint[] {
-  return insideOf(pool).hosts.map((host) => ({
-    host: host.host,
-    connect: (options) => {
-      const methods = methodsOf(host);
-      const Client = serviceOf(host, 'KV');
-      const { credentials, stop } = closingCredentials(host.channelCredentials);
-      const client = new Client(host.host, credentials, { ...options, ...host.channelOptions });
-      const close = (): void => {
-        stop();
-        client.close();
-      };
-      return { client, methods, close };
-    },
-  }));
+function unsupported(field: string): RxEtcdError {
+  return new RxEtcdError(
+    'unsupported-client',
+    `client: this version of etcd3 is not supported, it has no \`${field}\`; use etcd3 1.1, or options with \`hosts\``,
+  );
 }
 
-export function credentialsOf(pool: object): { readonly username: string; readonly password: string } | undefined {
-  return insideOf(pool).options.auth;
-}
-
-/**
- * The user's own call options. A deadline among them is meant for calls, and would end every stream. Throws a
- * `callback-failed` error when the user's function, or an interceptor of it, does.
- */
-export function defaultCallOptionsOf(pool: object, service: string, method: string, isStream: boolean): CallOptions {
-  const { defaultCallOptions } = insideOf(pool).options;
-  try {
-    const options =
-      typeof defaultCallOptions === 'function'
-        ? defaultCallOptions({ service, method, isStream, params: {} })
-        : defaultCallOptions;
-    const { interceptors } = options ?? {};
-    return interceptors === undefined ? {} : { interceptors: Array.from(interceptors, guarded) };
-  } catch (error) {
-    throw callbackFailed('defaultCallOptions', error);
-  }
-}
-
-type Interceptor = (options: unknown, nextCall: (options: unknown) => unknown) => unknown;
-
-/** The same interceptor, whose own errors are told from those of the call that it wraps. */
-function guarded(interceptor: unknown): Interceptor {
-  if (typeof interceptor !== 'function') throw new TypeError('an interceptor that is no function');
-  return (options, nextCall) => {
-    let below: unknown;
-    try {
-      return (interceptor as Interceptor)(options, (passed) => {
-        try {
-          return nextCall(passed);
-        } catch (error) {
-          below = error;
-          throw error;
-        }
-      });
-    } catch (error) {
-      throw error === below ? error : callbackFailed('an interceptor of defaultCallOptions', error);
-    }
+function etcd3Settings(options: Etcd3Options, isClosed: () => boolean, refuseMock: () => void): ClientSettings {
+  const { hosts = '127.0.0.1:2379', credentials, auth, grpcOptions = {}, dialTimeout } = options;
+  const endpoints = endpointsArgument('client: hosts', hosts);
+  const channelOptions = grpcOptions as Readonly<Record<string, unknown>>;
+  const transport = transportSettings('client: grpcOptions', channelOptions, dialTimeout);
+  refuseCallOptions(options.defaultCallOptions);
+  // As etcd3: one address with https, or credentials, and all are spoken to over TLS.
+  const isSecure = credentials !== undefined || endpoints.some(({ secure }) => secure === true);
+  const tls = isSecure ? tlsOf(credentials ?? {}, channelOptions['grpc.ssl_target_name_override']) : undefined;
+  return {
+    endpoints,
+    tls: () => tls,
+    auth: auth === undefined ? undefined : { username: auth.username ?? '', password: auth.password ?? '' },
+    headers: () => NO_HEADERS,
+    transport,
+    isClosed,
+    refuseMock,
   };
 }
 
-/** Calls back once, when the etcd3 client is closed; at once when it is closed already. */
-export function onClientClosed(pool: object, callback: () => void): void {
-  const [host] = insideOf(pool).hosts;
-  if (host === undefined || host.closed) {
-    callback();
+const NO_HEADERS = {};
+
+function tlsOf(credentials: NonNullable<Etcd3Options['credentials']>, name: unknown): ConnectionOptions {
+  const { rootCertificate, privateKey, certChain } = credentials;
+  try {
+    const secureContext = createSecureContext({
+      ...(rootCertificate && { ca: rootCertificate }),
+      ...(privateKey && { key: privateKey }),
+      ...(certChain && { cert: certChain }),
+    });
+    return namedTls({ secureContext }, typeof name === 'string' ? name : undefined);
+  } catch (error) {
+    throw invalidArgument('client: credentials', `certificates that can be read (${reasonOf(error)})`, credentials);
+  }
+}
+
+/** Deadlines among them are meant for calls of etcd3's; what changes a call cannot be honoured, and is refused. */
+function refuseCallOptions(given: unknown): void {
+  if (typeof given !== 'function') {
+    refuseUnsupported('defaultCallOptions', given);
     return;
   }
-  // Closing the client shuts down its channels, and a shut down channel tells its watchers. So does each
-  // other change of state, and etcd3 replacing its channel after a fault: then watch the present one.
-  const channel = host.getServiceClient('KV').getChannel();
-  channel.watchConnectivityState(channel.getConnectivityState(false), Infinity, () => {
-    // Told in the middle of etcd3's close(): look when it is done.
-    queueMicrotask(() => {
-      onClientClosed(pool, callback);
-    });
-  });
-}
-
-export function isClientClosed(pool: object): boolean {
-  return insideOf(pool).hosts.some((host) => host.closed);
-}
-
-export function clientClosedFault(): EtcdFault {
-  return new EtcdFault('client-closed', 'the client is closed');
-}
-
-function insideOf(pool: object): PoolInside {
-  return pool as PoolInside;
-}
-
-function serviceOf(host: HostInside, service: Service): GrpcClientConstructor {
-  if (host.closed) throw clientClosedFault();
-  return host.getServiceClient(service).constructor as unknown as GrpcClientConstructor;
-}
-
-function methodsOf(host: HostInside): Methods {
-  const method = (service: Service, name: string): MethodDefinition => {
-    const definition = serviceOf(host, service).service[name];
-    if (definition === undefined)
-      throw new RxEtcdError('unsupported-client', `client: etcd3 has no ${service}.${name}`);
-    return definition;
-  };
-  return {
-    range: method('KV', 'Range'),
-    txn: method('KV', 'Txn'),
-    watch: method('Watch', 'Watch'),
-    leaseGrant: method('Lease', 'LeaseGrant'),
-    leaseRevoke: method('Lease', 'LeaseRevoke'),
-    leaseKeepAlive: method('Lease', 'LeaseKeepAlive'),
-    authenticate: method('Auth', 'Authenticate'),
-  };
+  for (const context of [
+    { service: 'KV', method: 'range', isStream: false, params: {} },
+    { service: 'Watch', method: 'watch', isStream: true, params: {} },
+  ]) {
+    let options: unknown;
+    try {
+      options = (given as (context: object) => unknown)(context);
+    } catch (error) {
+      throw callbackFailed('client: defaultCallOptions', error);
+    }
+    refuseUnsupported('defaultCallOptions', options);
+  }
 }

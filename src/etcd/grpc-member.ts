@@ -11,18 +11,17 @@ import {
   type SchedulerLike,
 } from 'rxjs';
 import { limitConcurrency } from './limit-concurrency.ts';
-import { defaultCallOptionsOf, type Methods } from './etcd3-client.ts';
 import { EtcdFault, toFault, withoutSecret } from './faults.ts';
 import { keepAliveStream } from './keepalive-stream.ts';
 import { listPages$, rangeFields, type RangeCall } from './list-pages.ts';
 import type { Fingerprint, KeyRange, Member, TxnCompare, TxnOperation, TxnRequest, WireEntry } from './member.ts';
 import { isInRange } from './keys.ts';
 import { steadyClock } from '../time/steady-clock.ts';
-import { unary$, withMetadata, type CallOptions, type Duplex, type GrpcClient, type MethodDefinition } from './rpc.ts';
+import { unary$, type CallOptions, type Duplex, type GrpcClient, type MethodDefinition, type Methods } from './rpc.ts';
 import { watchStream } from './watch-stream.ts';
 import { OUT_OF_RANGE, contradiction, unreadable, type RangeResponse, type WireFormat } from './wire/messages.ts';
 import { ownFormat } from './wire/own.ts';
-import { toEntry, type StockKeyValue } from './wire/stock.ts';
+import { toEntry, type KeyValueMessage } from './wire/answers.ts';
 
 /**
  * Bound of a call. A member that lost its quorum answers "request timed out" after 7 s by default; past
@@ -40,7 +39,6 @@ export interface GrpcMemberOptions {
   readonly host: string;
   readonly client: GrpcClient;
   readonly methods: Methods;
-  readonly pool: object;
   readonly scheduler: SchedulerLike;
   readonly random: () => number;
   /** The present auth token, `undefined` where the client has no credentials. */
@@ -64,12 +62,9 @@ export function grpcMember(options: GrpcMemberOptions): Member {
   const gate$ = limitConcurrency(MAX_CALLS);
 
   const callOptions = (method: MethodDefinition, isStream: boolean): CallOptions => {
-    const [, service = '', name = ''] = /^\/etcdserverpb\.(\w+)\/(\w+)$/.exec(method.path) ?? [];
-    // Throws a `callback-failed` error: retried like a lost connection, it would never be told.
-    const defaults = defaultCallOptionsOf(options.pool, service, name, isStream);
     const token = options.token();
     const metadata = { ...(token !== undefined && { token }), ...(isStream && { hasleader: 'true' }) };
-    return { ...defaults, interceptors: [...(defaults.interceptors ?? []), withMetadata(metadata)] };
+    return { metadata, isLong: method.path === methods.range.path };
   };
 
   const call$ = <A, R = A>(
@@ -126,13 +121,7 @@ export function grpcMember(options: GrpcMemberOptions): Member {
   const duplex = (method: MethodDefinition): Duplex => {
     const used = callOptions(method, true);
     try {
-      const stream = client.makeBidiStreamRequest(
-        method.path,
-        method.requestSerialize,
-        method.responseDeserialize,
-        used,
-      );
-      return cancelledForSure(stream, scheduler);
+      return client.makeBidiStreamRequest(method.path, method.requestSerialize, method.responseDeserialize, used);
     } catch (error) {
       const fault = sortWith(options.token())(error);
       if (fault.kind !== 'callback-failed') onFault(fault);
@@ -259,7 +248,7 @@ interface StockTxnResponse {
 }
 
 interface TxnResult {
-  readonly response_range?: { readonly kvs: readonly StockKeyValue[] } | null;
+  readonly response_range?: { readonly kvs: readonly KeyValueMessage[] } | null;
   readonly response_put?: object | null;
   readonly response_delete_range?: object | null;
 }
@@ -329,17 +318,4 @@ function operationFields(operation: TxnOperation): object {
     case 'get':
       return { request_range: rangeFields(operation.range) };
   }
-}
-
-/**
- * grpc-js opens a stream some microtasks after it was asked to, and a cancel that comes before that is lost: the stream
- * opens all the same, and keeps the server's watcher and this process. So it is cancelled once more.
- */
-function cancelledForSure(stream: Duplex, scheduler: SchedulerLike): Duplex {
-  const cancel = stream.cancel.bind(stream);
-  stream.cancel = () => {
-    cancel();
-    scheduler.schedule(cancel);
-  };
-  return stream;
 }

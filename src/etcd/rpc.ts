@@ -8,6 +8,16 @@ export interface MethodDefinition {
   readonly responseDeserialize: (bytes: Buffer) => unknown;
 }
 
+export interface Methods {
+  readonly range: MethodDefinition;
+  readonly txn: MethodDefinition;
+  readonly watch: MethodDefinition;
+  readonly leaseGrant: MethodDefinition;
+  readonly leaseRevoke: MethodDefinition;
+  readonly leaseKeepAlive: MethodDefinition;
+  readonly authenticate: MethodDefinition;
+}
+
 /** A bidirectional stream, as grpc gives it. */
 export interface Duplex {
   write(request: object): boolean;
@@ -34,20 +44,16 @@ export interface GrpcClient {
     deserialize: (bytes: Buffer) => unknown,
     options: CallOptions,
   ): Duplex;
-  getChannel(): {
-    getConnectivityState(connect: boolean): number;
-    watchConnectivityState(current: number, deadline: number, callback: (error?: Error) => void): void;
-  };
   close(): void;
 }
 
 export interface CallOptions {
   readonly deadline?: number | Date;
-  readonly interceptors?: readonly unknown[];
-}
-
-interface StartableCall {
-  start(metadata: { set(key: string, value: string): void }, listener?: unknown): void;
+  /** The deadline as a duration; for our own transport it is a bound on silence. */
+  readonly timeoutMs?: number;
+  /** The answer may take long, as long as bytes of it come. */
+  readonly isLong?: boolean;
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -69,7 +75,7 @@ export function unary$<R>(
       method.requestSerialize,
       method.responseDeserialize,
       request,
-      { ...options, deadline: nowMs() + timeoutMs },
+      { ...options, deadline: nowMs() + timeoutMs, timeoutMs },
       (error, response) => {
         if (error !== null) {
           subscriber.error(toFault(error));
@@ -83,20 +89,4 @@ export function unary$<R>(
       call.cancel();
     };
   });
-}
-
-/**
- * An interceptor that adds metadata to a call. It goes round grpc's own Metadata class on purpose: that
- * class must be of the very copy of grpc that etcd3 uses, which only etcd3 can name.
- */
-export function withMetadata(entries: Readonly<Record<string, string>>): unknown {
-  return (options: unknown, nextCall: (options: unknown) => StartableCall): StartableCall => {
-    const call = nextCall(options);
-    const start = call.start.bind(call);
-    call.start = (metadata, listener) => {
-      for (const [key, value] of Object.entries(entries)) metadata.set(key, value);
-      start(metadata, listener);
-    };
-    return call;
-  };
 }

@@ -1,5 +1,4 @@
-import type { Methods } from '../../src/etcd/etcd3-client.ts';
-import type { CallOptions, Duplex, GrpcClient, MethodDefinition } from '../../src/etcd/rpc.ts';
+import type { CallOptions, Duplex, GrpcClient, MethodDefinition, Methods } from '../../src/etcd/rpc.ts';
 
 type Listener = (argument?: unknown) => void;
 
@@ -84,7 +83,6 @@ export function fakeClient(
       return { cancel() {} };
     },
     makeBidiStreamRequest: () => onStream(),
-    getChannel: () => ({ getConnectivityState: () => 2, watchConnectivityState() {} }),
     close() {},
   };
 }

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { watchRange$ } from '../../src/discovery/watch-range.ts';
 import type { PrefixState } from '../../src/discovery/prefix-state.ts';
 import { grpcMember, type GrpcMemberOptions } from '../../src/etcd/grpc-member.ts';
-import { RxEtcdError } from '../../src/errors.ts';
+import { RxEtcdError, callbackFailed } from '../../src/errors.ts';
 import { fatalError, type EtcdFault } from '../../src/etcd/faults.ts';
 import type { ConnectionState } from '../../src/etcd/member.ts';
 import { fakeClient, fakeDuplex, fakeMethods, grpcError, type Answer } from './fakes.ts';
@@ -15,12 +15,11 @@ interface Given {
   readonly onCall?: (method: string) => Answer | undefined;
   readonly onStream?: () => ReturnType<typeof fakeDuplex>;
   readonly renewToken$?: GrpcMemberOptions['renewToken$'];
-  readonly pool?: object;
   readonly token?: string | undefined;
 }
 
 function memberOf(given: Given) {
-  const { onCall = () => undefined, onStream = fakeDuplex, renewToken$ = () => of('new'), pool } = given;
+  const { onCall = () => undefined, onStream = fakeDuplex, renewToken$ = () => of('new') } = given;
   const token = 'token' in given ? given.token : 'old';
   const scheduler = new VirtualTimeScheduler();
   const faults: EtcdFault[] = [];
@@ -28,7 +27,6 @@ function memberOf(given: Given) {
     host: 'fake:2379',
     client: fakeClient(onCall, onStream),
     methods: fakeMethods,
-    pool: pool ?? { options: {} },
     scheduler,
     random: () => 0.5,
     token: () => token,
@@ -178,36 +176,26 @@ describe('an answer that contradicts its request is not believed', () => {
   });
 });
 
-describe("a user's function that throws is told, and not taken for a lost connection", () => {
-  const thrown = new Error('a mistake');
-  const failing: [string, object][] = [
-    [
-      'defaultCallOptions',
-      {
-        defaultCallOptions: () => {
-          throw thrown;
-        },
-      },
-    ],
-    ['interceptors that are none', { defaultCallOptions: { interceptors: [7] } }],
-  ];
-
-  test.each(failing)('%s', (_, options) => {
-    const { member, faults, scheduler } = memberOf({ pool: { options } });
-    const calls = [
-      member.fingerprint$(range),
-      member.grant$(10, '7'),
-      member.watch$({ range, startRevision: 1 }),
-      member.keepAlive$('7', 10, 0),
-    ].map((call$) => outcome(call$ as Observable<unknown>));
-    scheduler.maxFrames = 100;
-    scheduler.flush();
-    for (const { error } of calls) {
-      const told = error instanceof RxEtcdError ? error : fatalError(error as EtcdFault);
-      expect(told).toMatchObject({ code: 'callback-failed' });
-    }
-    expect(faults).toEqual([]);
+test("a user's function that throws is told, and not taken for a lost connection", () => {
+  const { member, faults, scheduler } = memberOf({
+    onStream: () => {
+      throw callbackFailed('client.headers', new Error('a mistake'));
+    },
+    onCall: () => ({ error: callbackFailed('client.headers', new Error('a mistake')) }),
   });
+  const calls = [
+    member.fingerprint$(range),
+    member.grant$(10, '7'),
+    member.watch$({ range, startRevision: 1 }),
+    member.keepAlive$('7', 10, 0),
+  ].map((call$) => outcome(call$ as Observable<unknown>));
+  scheduler.maxFrames = 100;
+  scheduler.flush();
+  for (const { error } of calls) {
+    const told = error instanceof RxEtcdError ? error : fatalError(error as EtcdFault);
+    expect(told).toMatchObject({ code: 'callback-failed' });
+  }
+  expect(faults).toEqual([]);
 });
 
 test('the token stands in no error, also when a front repeats it', () => {

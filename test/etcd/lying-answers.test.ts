@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { VirtualTimeScheduler, asapScheduler, defer, of, subscribeOn, throwError, type Observable } from 'rxjs';
 import { describe, expect, test } from 'vitest';
-import { clientParts, endpointsOf } from '../../src/etcd/etcd3-client.ts';
 import { EtcdFault, toFault } from '../../src/etcd/faults.ts';
 import { grpcMember } from '../../src/etcd/grpc-member.ts';
 import { keepAliveStream } from '../../src/etcd/keepalive-stream.ts';
@@ -12,8 +11,8 @@ import { watchStream } from '../../src/etcd/watch-stream.ts';
 import { unreadable } from '../../src/etcd/wire/messages.ts';
 import { ownFormat } from '../../src/etcd/wire/own.ts';
 import { message, type Field } from '../support/wire-writer.ts';
+import { ownMethods } from '../../src/etcd/wire/methods.ts';
 import { fakeClient, fakeDuplex, type FakeDuplex } from './fakes.ts';
-import { Etcd3 } from 'etcd3';
 
 /**
  * Answers that are bytes of no message, and answers that are well-formed and lie: 100 000 of the first, and 24 000 of the
@@ -287,20 +286,10 @@ async function listWith(answers: readonly Buffer[]): Promise<void> {
   expect(keys).toEqual([...new Set(keys)].sort());
 }
 
-const methods = (() => {
-  const etcd = new Etcd3({ hosts: 'http://127.0.0.1:1' });
-  const { client, methods: all } = (
-    endpointsOf(clientParts(etcd).pool)[0] as ReturnType<typeof endpointsOf>[0]
-  ).connect({});
-  client.close();
-  etcd.close();
-  return all;
-})();
-
 function callWith(answers: readonly Buffer[]): void {
   let asked = 0;
   const read = (path: string, bytes: Buffer) => {
-    const method = path.endsWith('LeaseGrant') ? methods.leaseGrant : methods.txn;
+    const method = path.endsWith('LeaseGrant') ? ownMethods.leaseGrant : ownMethods.txn;
     try {
       return { answer: method.responseDeserialize(bytes) };
     } catch (error) {
@@ -310,8 +299,7 @@ function callWith(answers: readonly Buffer[]): void {
   const member = grpcMember({
     host: 'fake:2379',
     client: fakeClient((path) => read(path, answers[asked++ % answers.length] as Buffer), fakeDuplex),
-    methods,
-    pool: { options: {} },
+    methods: ownMethods,
     scheduler: new VirtualTimeScheduler(),
     random: () => 0.5,
     token: () => undefined,

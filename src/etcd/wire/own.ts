@@ -9,6 +9,7 @@ import {
   type WatchResponse,
   type WireFormat,
 } from './messages.ts';
+import { int64Text } from './int64-text.ts';
 import { WireReader } from './reader.ts';
 
 /**
@@ -355,11 +356,6 @@ function keepAliveResponse(bytes: Buffer): KeepAliveResponse {
     }
   }
   return { ID: int64Text(high, low), TTL: ttl };
-}
-
-/** The digits of a number of 64 bits, from its halves. */
-function int64Text(high: number, low: number): string {
-  return String((BigInt(high) << 32n) | BigInt(low >>> 0));
 }
 
 /** The whole key of the key-value whose length stands at `position`; a copy, because it outlives its page. */

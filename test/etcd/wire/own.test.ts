@@ -1,12 +1,11 @@
-import { Etcd3 } from 'etcd3';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { clientParts, endpointsOf } from '../../../src/etcd/etcd3-client.ts';
 import type { KeyRange, WireEntry, WireEvent } from '../../../src/etcd/member.ts';
 import { EtcdFault } from '../../../src/etcd/faults.ts';
 import type { RangeResponse, WatchResponse } from '../../../src/etcd/wire/messages.ts';
 import { ownFormat } from '../../../src/etcd/wire/own.ts';
-import { stockFormat } from '../../../src/etcd/wire/stock.ts';
+import { stockMethods } from '../../support/stock-methods.ts';
+import { stockFormat } from '../../support/stock-format.ts';
 import { message, type Field } from '../../support/wire-writer.ts';
 
 /** Every key is in it. */
@@ -18,16 +17,7 @@ const allKeys = (namespaceBytes: number = 0): KeyRange => ({
 
 const methods = stockMethods();
 const stock = stockFormat(methods);
-// etcd3 has definitions for both ends of a call; types of ours name only the client's.
-const stockMethod = methods.leaseKeepAlive as unknown as { requestDeserialize(bytes: Buffer): unknown };
-
-function stockMethods(): Parameters<typeof stockFormat>[0] {
-  const etcd = new Etcd3({ hosts: 'http://127.0.0.1:1' });
-  const { client, methods } = (endpointsOf(clientParts(etcd).pool)[0] as ReturnType<typeof endpointsOf>[0]).connect({});
-  client.close();
-  etcd.close();
-  return methods;
-}
+const stockMethod = methods.leaseKeepAlive;
 
 // Messages as lists of fields: in any order, with repetitions, and with fields nobody knows.
 const int64 = fc.oneof(

@@ -1,28 +1,20 @@
-import { compareBytes, decodeKey, isInRange } from '../keys.ts';
-import type { KeyRange, WireEntry, WireEvent } from '../member.ts';
-import type { MethodDefinition } from '../rpc.ts';
-import { OUT_OF_ORDER, OUT_OF_RANGE, contradiction, type WireFormat } from './messages.ts';
-
-/** A key-value as etcd3's generated decoder gives it: 64-bit integers are decimal strings. */
-export interface StockKeyValue {
-  readonly key: Uint8Array;
-  readonly value: Uint8Array;
-  readonly create_revision: string;
-  readonly mod_revision: string;
-  readonly lease: string;
-}
+import { compareBytes, isInRange } from '../../src/etcd/keys.ts';
+import type { KeyRange, WireEvent } from '../../src/etcd/member.ts';
+import { toEntry, type KeyValueMessage } from '../../src/etcd/wire/answers.ts';
+import { OUT_OF_ORDER, OUT_OF_RANGE, contradiction, type WireFormat } from '../../src/etcd/wire/messages.ts';
+import type { StockMethods } from './stock-methods.ts';
 
 interface StockRangeResponse {
   readonly header: { readonly revision: string } | null;
-  readonly kvs: readonly StockKeyValue[];
+  readonly kvs: readonly KeyValueMessage[];
   readonly more: boolean;
   readonly count: string;
 }
 
 interface StockEvent {
   readonly type: string | number;
-  readonly kv: StockKeyValue | null;
-  readonly prev_kv: StockKeyValue | null;
+  readonly kv: KeyValueMessage | null;
+  readonly prev_kv: KeyValueMessage | null;
 }
 
 interface StockWatchResponse {
@@ -42,11 +34,7 @@ interface StockKeepAliveResponse {
 }
 
 /** Reads answers with etcd3's own generated decoders: about ten times slower, and what ours is compared with. */
-export function stockFormat(methods: {
-  readonly watch: MethodDefinition;
-  readonly range: MethodDefinition;
-  readonly leaseKeepAlive: MethodDefinition;
-}): WireFormat {
+export function stockFormat(methods: Pick<StockMethods, 'watch' | 'range' | 'leaseKeepAlive'>): WireFormat {
   return {
     watchResponse(bytes) {
       const response = methods.watch.responseDeserialize(bytes) as StockWatchResponse;
@@ -99,22 +87,15 @@ export function stockFormat(methods: {
   };
 }
 
-export function toEntry(kv: StockKeyValue, namespaceBytes: number): WireEntry {
-  if (kv.key.length < namespaceBytes) throw new RangeError('a key that is not in the namespace');
-  return {
-    key: decodeKey(kv.key, namespaceBytes),
-    value: kv.value,
-    createRevision: Number(kv.create_revision),
-    modRevision: Number(kv.mod_revision),
-    lease: kv.lease,
-  };
-}
-
 function isWithin(key: Uint8Array, range: KeyRange): boolean {
   return key.length >= range.namespaceBytes && isInRange(key, 0, key.length, range);
 }
 
-function toEvent({ type: kind, prev_kv: previous }: StockEvent, kv: StockKeyValue, namespaceBytes: number): WireEvent {
+function toEvent(
+  { type: kind, prev_kv: previous }: StockEvent,
+  kv: KeyValueMessage,
+  namespaceBytes: number,
+): WireEvent {
   const type = kind === 'Delete' || kind === 1 ? 'delete' : 'put';
   const entry = toEntry(kv, namespaceBytes);
   if (previous === null || previous.key.length < namespaceBytes) return { type, ...entry };
