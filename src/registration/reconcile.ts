@@ -191,14 +191,11 @@ export function observedByWatch(known: ObservedKey, message: WatchMessage, start
   return told;
 }
 
-export function isOwn(
-  { leaseId, formerLease }: Pick<ReconcileInput, 'leaseId' | 'formerLease'>,
-  lease: string,
-): boolean {
+function isOwn({ leaseId, formerLease }: Pick<ReconcileInput, 'leaseId' | 'formerLease'>, lease: string): boolean {
   return lease === leaseId || lease === formerLease;
 }
 
-export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0;
 }
 

@@ -98,10 +98,7 @@ export class Revocation implements ConnectionListener, ActivityOwner<Activity<'r
       return;
     }
     this.#failures += 1;
-    this.#queue.set(
-      this.#pause,
-      backoffDelayMs(this.#failures, () => this.#random()),
-    );
+    this.#queue.set(this.#pause, this.#backoffMs());
   }
 
   #grantThrough(): void {
@@ -121,12 +118,12 @@ export class Revocation implements ConnectionListener, ActivityOwner<Activity<'r
     return Math.min(STRAGGLER_MS * 2 ** (this.#answers - 1), this.#options.lease.ttlSeconds * 125);
   }
 
-  #random(): number {
+  #backoffMs(): number {
     try {
-      return this.#options.random();
+      return backoffDelayMs(this.#failures, this.#options.random);
     } catch {
-      // The user's own: the registration is over, and nobody is left to be told.
-      return 1;
+      // The user's `random` threw: the registration is over, and nobody is left to be told.
+      return backoffDelayMs(this.#failures, () => 1);
     }
   }
 

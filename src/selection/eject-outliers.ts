@@ -103,7 +103,7 @@ class OutlierSelector<T> extends DerivedSelector<T> implements EjectingSelector<
 }
 
 /** A host that is not ejected, where there is one that is not to be avoided. */
-export function pickHealthy<T>(
+function pickHealthy<T>(
   selector: Selector<T>,
   detector: OutlierDetector,
   affinity: string | undefined,

@@ -132,9 +132,12 @@ test('a source of randomness that throws, or gives no number, is an error, and l
   }
 });
 
-test('a source of randomness that throws when all is over is not uncaught', () => {
+test.each([
+  ['throws', thrower],
+  ['gives no number', () => Number.NaN],
+])('a source of randomness that %s when all is over is not uncaught', (_, broken) => {
   let isOver = false;
-  const here = world({ random: () => (isOver ? thrower() : 0.5) }, () => ({
+  const here = world({ random: () => (isOver ? broken() : 0.5) }, () => ({
     revoke$: () => throwError(() => new EtcdFault('busy', 'too many requests')),
   }));
   here.etcd.up();
