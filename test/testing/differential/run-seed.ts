@@ -65,6 +65,8 @@ class SeedRun {
 
   /** Waits until both have told their watchers the same. */
   async settle(): Promise<void> {
+    // What the memory told is here before its answer to a later call: the real one has to come to the same.
+    await this.#pair.memory.call('LeaseLeases', {});
     await eventually(() => this.#real.text() === this.#memory.text(), { withinMs: 5000, everyMs: 3 }).catch(() => {
       throw new Error(`watches differ: real\n${this.#real.text()}\nmemory\n${this.#memory.text()}`);
     });
@@ -124,7 +126,7 @@ class SeedRun {
     this.log.push('progress');
     this.#real.stream.send({ progressRequest: {} });
     this.#memory.stream.send({ progressRequest: {} });
-    // Not every version answers it at all times; the memory's answer is there before one to a later call.
+    // Not every version answers it at all times.
     await this.#pair.memory.call('LeaseLeases', {});
     await eventually(() => this.#real.progress >= this.#memory.progress, {
       withinMs: 5000,
