@@ -51,7 +51,8 @@ const CODES: readonly GrpcCode[] = [
  * ```ts
  * import { GrpcError } from 'rx-etcd/testing';
  *
- * throw new GrpcError('UNAVAILABLE', 'etcdserver: no leader');
+ * const noLeader = new GrpcError('UNAVAILABLE', 'etcdserver: no leader');
+ * console.log(noLeader.number); // 14
  * ```
  */
 export class GrpcError extends Error {
