@@ -50,7 +50,7 @@ const AUTHENTICATE_TIMEOUT_MS = 10_000;
 /** One connection to one member, from the first attempt to its end. */
 export class OpenMember {
   /** Since when it answers; `Infinity` before its first answer. */
-  healthySinceMs = Infinity;
+  healthySinceMs: number = Infinity;
   readonly #options: OpenMemberOptions;
   #channel: Channel | undefined;
   #client: GrpcClient | undefined;

@@ -14,7 +14,7 @@ export type CertificateFile =
   | 'client.key';
 
 /** The path of a certificate or key: test/support/tls/README.md says what each is. */
-export function certificatePath(name: CertificateFile): string {
+function certificatePath(name: CertificateFile): string {
   return fileURLToPath(new URL(`tls/${name}`, import.meta.url));
 }
 
