@@ -81,4 +81,5 @@ export {
   type RxEtcdErrorCode,
 } from './errors.ts';
 export type { EtcdClient } from './etcd/etcd3-client.ts';
+export type { Credentials } from './etcd/client-settings.ts';
 export type { EtcdOptions, EtcdTlsOptions } from './etcd/etcd-options.ts';

@@ -3,6 +3,7 @@ import type { ConnectionOptions } from 'node:tls';
 import { RxEtcdError, invalidArgument } from '../errors.ts';
 import { parseEndpoint, type Endpoint } from './http2/endpoint.ts';
 
+/** A user of etcd's authentication. */
 export interface Credentials {
   readonly username: string;
   readonly password: string;
