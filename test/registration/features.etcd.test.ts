@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { BehaviorSubject, NEVER, Subject, of, throwError } from 'rxjs';
+import type { PrefixState } from '../../src/discovery/prefix-state.ts';
+import { watchPrefixState$ } from '../../src/discovery/watch-prefix-state.ts';
 import { register$, type RegisterOptions } from '../../src/registration/register.ts';
 import type { ValueSource } from '../../src/registration/desired.ts';
 import { lease$ } from '../../src/registration/lease.ts';
@@ -329,6 +331,30 @@ test('what etcd refuses is an error with a code', async () => {
   const recording = register('x'.repeat(2_000_000));
   await eventually(() => recording.error !== undefined);
   expect(recording.error).toMatchObject({ name: 'RxEtcdError', code: 'invalid-request' });
+});
+
+test.each([
+  ['over the limit of a request (1.5 MB)', 1_700_000],
+  ['over the limit of a message (2 MB)', 2_200_000],
+])('a value %s ends its own registration alone: it was retried, and the other watches went stale', async (_, bytes) => {
+  const states: PrefixState<string>[] = [];
+  const watch = watchPrefixState$(stage.client, '/elsewhere/').subscribe((state) => states.push(state));
+  const other = record(register$(stage.client, '/elsewhere/a1', 'small', { ttlSeconds: 5 }));
+  recordings.push(other);
+  await other.reaches('registered');
+  const recording = record(register$(stage.client, KEY, 'x'.repeat(bytes)));
+  recordings.push(recording);
+  await eventually(() => recording.error !== undefined);
+  expect(recording.error).toMatchObject({ name: 'RxEtcdError', code: 'invalid-request' });
+  await stage.admin.put('/elsewhere/a2').value('later');
+  await eventually(() => {
+    const last = states.at(-1);
+    return last?.status === 'live' && last.snapshot.has('/elsewhere/a2');
+  });
+  watch.unsubscribe();
+  expect(states.map(({ status }) => status)).not.toContain('stale');
+  expect(other.statuses).toEqual(['registering', 'registered']);
+  expect(await stage.entry(KEY)).toBeUndefined();
 });
 
 test('a closed client is an error with a code', async () => {
