@@ -14,7 +14,16 @@ import { limitConcurrency } from './limit-concurrency.ts';
 import { EtcdFault, toFault, withoutSecret } from './faults.ts';
 import { keepAliveStream } from './keepalive-stream.ts';
 import { listPages$, rangeFields, type RangeCall } from './list-pages.ts';
-import type { Fingerprint, KeyRange, Member, TxnCompare, TxnOperation, TxnRequest, WireEntry } from './member.ts';
+import {
+  MAX_TTL_SECONDS,
+  type Fingerprint,
+  type KeyRange,
+  type Member,
+  type TxnCompare,
+  type TxnOperation,
+  type TxnRequest,
+  type WireEntry,
+} from './member.ts';
 import { isInRange } from './keys.ts';
 import { steadyClock } from '../time/steady-clock.ts';
 import { unary$, type CallOptions, type Duplex, type GrpcClient, type MethodDefinition, type Methods } from './rpc.ts';
@@ -206,9 +215,6 @@ export function grpcMember(options: GrpcMemberOptions): Member {
     txn$: (request) => gate$(() => txn$((body) => call$<StockTxnResponse>(methods.txn, body), request)),
   };
 }
-
-/** The longest TTL that etcd grants. */
-const MAX_TTL_SECONDS = 9_000_000_000;
 
 /**
  * A create on a stream whose token has expired is refused as if the user had no right to it (etcd 3.4). A

@@ -64,6 +64,13 @@ export interface WatchRequest {
 export type WatchMessage =
   { readonly type: 'created' } | { readonly type: 'events'; readonly events: readonly WireEvent[] };
 
+/**
+ * The longest TTL that etcd grants.
+ *
+ * @source https://github.com/etcd-io/etcd/blob/main/server/lease/lessor.go
+ */
+export const MAX_TTL_SECONDS: number = 9_000_000_000;
+
 /** A granted lease: the TTL can be larger than the asked one. */
 export interface GrantedLease {
   readonly leaseId: string;

@@ -1,6 +1,7 @@
 import { asyncScheduler, type SchedulerLike } from 'rxjs';
 import { invalidArgument } from '../errors.ts';
 import { keyArgument } from '../etcd/keys.ts';
+import { MAX_TTL_SECONDS } from '../etcd/member.ts';
 import { isStream } from './desired.ts';
 import type { RegisteredKey } from './reconcile.ts';
 
@@ -23,9 +24,6 @@ export const LEASE_OPTIONS: readonly (keyof LeaseOptions)[] = ['ttlSeconds', 'sc
 const OBSERVABLE = (Symbol as { readonly observable?: symbol }).observable ?? '@@observable';
 
 const DEFAULT_TTL_SECONDS = 10;
-
-// https://github.com/etcd-io/etcd/blob/main/server/lease/lessor.go, MaxLeaseTTL
-const MAX_TTL_SECONDS = 9_000_000_000;
 
 export function leaseArguments(options: LeaseOptions): Required<LeaseOptions> {
   const { ttlSeconds = DEFAULT_TTL_SECONDS, scheduler = asyncScheduler, random = Math.random } = options;
